@@ -1,0 +1,1 @@
+"""Words that every room shares: types, controls, errors, checkpoints, devices."""

@@ -1,0 +1,38 @@
+"""Which device, how many threads, which number format."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from dreamcade.core.errors import BadInputError
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """`auto` → CUDA where there is one, else the CPU; `cpu`, `cuda`, `cuda:1`, … as they say.
+
+    Raises `BadInputError` for a device that this machine lacks.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadInputError(f"unknown device {name!r}; use auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadInputError(f"device {name!r} is not here ({torch.cuda.device_count()} CUDA devices); use cpu")
+    return device
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware multiplies it natively (CUDA, AVX512-bf16, AMX), else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16
+    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def cpu_threads(limit: int | None = None) -> int:
+    """Cores this process may use, at most `limit`."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(available, limit) if limit else available
