@@ -1,0 +1,66 @@
+"""Attention within a frame, and from a frame to the cached past."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from dreamcade.dynamics.config import DynamicsConfig
+
+
+class SpatialAttention(nn.Module):
+    """Self-attention among the tokens of one frame, with QK-norm."""
+
+    def __init__(self, config: DynamicsConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.query_norm = nn.LayerNorm(config.width // config.heads)
+        self.key_norm = nn.LayerNorm(config.width // config.heads)
+        self.out = nn.Linear(config.width, config.width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens `[B, L, D]` → `[B, L, D]`."""
+        query, key, value = rearrange(self.qkv(x), "b l (n h d) -> n b h l d", n=3, h=self.heads)
+        mixed = F.scaled_dot_product_attention(self.query_norm(query), self.key_norm(key), value)
+        return self.out(rearrange(mixed, "b h l d -> b l (h d)"))
+
+
+class MemoryAttention(nn.Module):
+    """Each token looks at its own place in the last `memory` frames.
+
+    Keys and values depend only on a past frame's code and the action that led to it, never on noise or on other
+    frames, so a cached entry equals a recomputed one. Position in time is a learnt bias by age: it needs no absolute
+    clock and holds however long the play.
+    """
+
+    def __init__(self, config: DynamicsConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.query = nn.Linear(config.width, config.width, bias=False)
+        self.key_value = nn.Linear(config.code_size + config.action_size, 2 * config.width)
+        self.query_norm = nn.LayerNorm(config.width // config.heads)
+        self.key_norm = nn.LayerNorm(config.width // config.heads)
+        self.age_bias = nn.Parameter(torch.zeros(config.heads, config.memory))
+        self.out = nn.Linear(config.width, config.width, bias=False)
+        nn.init.zeros_(self.out.weight)
+
+    def entries(self, codes: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes `[B, N, L, k]` and the actions that led to them `[B, N, A]` → keys, values, each `[B, N, L, D]`."""
+        actions = actions[:, :, None].expand(-1, -1, codes.shape[2], -1)
+        key, value = self.key_value(torch.cat([codes, actions], -1)).chunk(2, -1)
+        key = self.key_norm(rearrange(key, "b n l (h d) -> b n l h d", h=self.heads))
+        return rearrange(key, "b n l h d -> b n l (h d)"), value
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, ages: Tensor) -> Tensor:
+        """Tokens `[B, L, D]`; keys, values `[B, N, L, D]`; `ages` int64 `[B, N]`, negative where a slot is empty."""
+        query = self.query_norm(rearrange(self.query(x), "b l (h d) -> b l h d", h=self.heads))
+        keys = rearrange(keys, "b n l (h d) -> b n l h d", h=self.heads)
+        values = rearrange(values, "b n l (h d) -> b n l h d", h=self.heads)
+        scores = torch.einsum("blhd,bnlhd->bhln", query, keys) * query.shape[-1] ** -0.5
+        bias = rearrange(self.age_bias[:, ages.clamp(min=0)], "h b n -> b h 1 n")
+        bias = bias.masked_fill((ages < 0)[:, None, None], -1e4)
+        weights = (scores + bias).softmax(-1)
+        return self.out(rearrange(torch.einsum("bhln,bnlhd->blhd", weights, values), "b l h d -> b l (h d)"))

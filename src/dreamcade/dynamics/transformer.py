@@ -1,0 +1,74 @@
+"""The transformer over one frame's tokens, conditioned on noise level and action history (AdaLN)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from dreamcade.dynamics.attention import MemoryAttention, SpatialAttention
+from dreamcade.dynamics.config import DynamicsConfig
+
+
+class Block(nn.Module):
+    """Spatial attention, memory attention in some blocks, and an MLP with squared ReLU; modulated and gated."""
+
+    def __init__(self, config: DynamicsConfig, has_memory: bool) -> None:
+        super().__init__()
+        self.attention = SpatialAttention(config)
+        self.memory = MemoryAttention(config) if has_memory else None
+        self.widen = nn.Linear(config.width, 4 * config.width, bias=False)
+        self.narrow = nn.Linear(4 * config.width, config.width, bias=False)
+
+    def forward(self, x: Tensor, modulation: Tensor, cache: tuple[Tensor, Tensor, Tensor] | None) -> Tensor:
+        """Tokens `[B, L, D]`, modulation `[B, 6, 1, D]`, cache (keys, values, ages) → `[B, L, D]`."""
+        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = modulation.unbind(1)
+        size = x.shape[-1:]
+        x = x + gate_a * self.attention(F.layer_norm(x, size) * (1 + scale_a) + shift_a)
+        if self.memory is not None and cache is not None:
+            x = x + self.memory(F.layer_norm(x, size), *cache)
+        hidden = F.relu(self.widen(F.layer_norm(x, size) * (1 + scale_m) + shift_m))
+        return x + gate_m * self.narrow(hidden.square())
+
+
+class Transformer(nn.Module):
+    """Tokens `[B, L, D]` through all blocks; the modulations of all of them are one matrix product."""
+
+    def __init__(self, config: DynamicsConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.position = nn.Parameter(0.02 * torch.randn(config.tokens, config.width))
+        self.blocks = nn.ModuleList(Block(config, i in config.memory_layers) for i in range(config.depth))
+        history = config.action_history * config.action_size
+        self.condition = nn.Sequential(
+            nn.Linear(history + 32, config.condition_width),
+            nn.SiLU(),
+            nn.Linear(config.condition_width, config.condition_width),
+            nn.SiLU(),
+        )
+        self.modulation = nn.Linear(config.condition_width, config.depth * 6 * config.width)
+        nn.init.normal_(self.modulation.weight, std=0.02)
+        with torch.no_grad():
+            bias = self.modulation.bias.zero_().view(config.depth, 6, config.width)
+            bias[:, 2], bias[:, 5] = 0.5, 0.5
+
+    def forward(self, x: Tensor, level: Tensor, actions: Tensor, memory: list[tuple[Tensor, Tensor]],
+                ages: Tensor) -> Tensor:
+        """Tokens `[B, L, D]`, noise level `[B]` in [0, 1], actions `[B, history, A]`, memory (keys, values) per
+        memory layer, ages `[B, N]` → tokens `[B, L, D]`."""
+        condition = self.condition(torch.cat([level_features(level), actions.flatten(1)], 1))
+        modulation = rearrange(self.modulation(condition), "b (n s d) -> n b s 1 d", n=self.config.depth, s=6)
+        caches = iter(memory)
+        x = x + self.position
+        for block, values in zip(self.blocks, modulation, strict=True):
+            cache = (*next(caches), ages) if block.memory is not None else None  # type: ignore[misc]
+            x = block(x, values, cache)
+        return F.layer_norm(x, x.shape[-1:])
+
+
+def level_features(level: Tensor) -> Tensor:
+    """Noise level `[B]` in [0, 1] → sines and cosines `[B, 32]`."""
+    frequencies = 2.0 ** torch.arange(16, device=level.device, dtype=level.dtype).mul(0.4)
+    angles = level[:, None] * frequencies * torch.pi / 2
+    return torch.cat([angles.sin(), angles.cos()], 1)
