@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The world `racing` on one CUDA GPU: records on the machine's cores, trains, and leaves the results in the folder
+# given. It stops by itself after SLICE seconds and goes on from there when called again.
+#   recipes/gpu/racing.sh OUT [WHEELS]
+# OUT gets the bundle, logs and figures. WHEELS is a folder of Python wheels for a machine without an index.
+# EPISODES, PRESET, SLICE and WORK (scratch folder) can be set in the environment.
+set -uo pipefail
+out=$1
+wheels=${2:-}
+work=${WORK:-/tmp/dreamcade-racing}
+episodes=${EPISODES:-240}
+preset=${PRESET:-gpu}
+deadline=$((SECONDS + ${SLICE:-560}))
+mkdir -p "$out" "$work"
+
+within() {
+  local left=$((deadline - SECONDS))
+  [ "$left" -gt 5 ] && timeout --signal=INT --kill-after=20 "$left" "$@"
+}
+
+finish() {
+  cp "$work"/racing.training/*.jsonl "$out"/ 2>/dev/null
+  cp "$work"/racing.training/{codec,dynamics}.safetensors "$out"/ 2>/dev/null
+  nvidia-smi >"$out/gpu.txt" 2>/dev/null
+  echo "$1" | tee "$out/status.txt"
+}
+
+if ! command -v dreamcade >/dev/null; then
+  if [ -n "$wheels" ]; then
+    pip install --quiet --no-index --find-links "$wheels" -e '.[games,train]' || exit 1
+  else
+    pip install --quiet -e '.[games,train]' || exit 1
+  fi
+fi
+
+within dreamcade record gym:CarRacing-v3 --episodes "$episodes" --size 720x480 --seed 0 --out "$work/data" &&
+  within dreamcade train codec "$work/data" --world "$work/racing" --preset "$preset" &&
+  within dreamcade train dynamics "$work/data" --world "$work/racing" --preset "$preset" &&
+  within dreamcade train bundle "$work/data" --world "$work/racing" --title Racing &&
+  within dreamcade world verify "$work/racing" &&
+  within dreamcade evaluate "$work/racing" --data "$work/data" --report "$work/report" --json "$out/report.json" &&
+  cp -r "$work/racing" "$out/racing" && cp "$work/report/"*.html "$out"/ && finish complete && exit 0
+finish "stopped after ${SECONDS}s; call it again to go on"
+exit 75

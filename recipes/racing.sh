@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The world `racing`, from the real game to the bundle, on a CPU. Every step goes on where it was stopped.
+#   recipes/racing.sh [FOLDER] [EPISODES] [PRESET]
+set -euo pipefail
+folder=${1:-runs/racing}
+episodes=${2:-110}
+preset=${3:-laptop}
+
+dreamcade record gym:CarRacing-v3 --episodes "$episodes" --size 720x480 --seed 0 --out "$folder/data"
+dreamcade dataset info "$folder/data" --thumbnails "$folder/data.png"
+dreamcade train codec "$folder/data" --world "$folder/racing" --preset "$preset"
+dreamcade train dynamics "$folder/data" --world "$folder/racing" --preset "$preset"
+dreamcade train bundle "$folder/data" --world "$folder/racing" --title "Racing" \
+  --description "A small racing car on winding roads through green fields. Learnt from CarRacing-v3."
+dreamcade world verify "$folder/racing"
+dreamcade evaluate "$folder/racing" --data "$folder/data" --report "$folder/report" --json "$folder/report.json"

@@ -1,0 +1,98 @@
+"""`dreamcade train codec | dynamics | bundle`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dreamcade.dataset.reader import Dataset
+
+train_app = typer.Typer(name="train", help="Train a world from a dataset.", no_args_is_help=True)
+
+Data = Annotated[Path, typer.Argument(help="Folder of the dataset (made by `dreamcade record`).")]
+WorldFolder = Annotated[Path, typer.Option("--world", help="Folder of the world to make; training files go beside it.")]
+PresetName = Annotated[str, typer.Option(help="smoke, laptop or gpu.")]
+Resume = Annotated[bool, typer.Option("--resume/--fresh", help="Go on from the checkpoint, where there is one.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Training steps; the preset's by default.")]
+DeviceName = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+@train_app.command(epilog="Example: dreamcade train codec data/racing --world worlds/racing")
+def codec(data: Data, world: WorldFolder, preset: PresetName = "laptop", resume: Resume = False, steps: Steps = None,
+          device: DeviceName = "auto") -> None:
+    """Train the codec: frames to latents and back."""
+    import dataclasses
+
+    from dreamcade.core.device import resolve_device
+    from dreamcade.training.assemble import training_folder
+    from dreamcade.training.codec_trainer import CodecTrainer, fit_normalisation
+    from dreamcade.training.frame_pool import draw_frames
+    from dreamcade.training.presets import get_preset
+    from dreamcade.training.progress import TrainingProgress
+
+    chosen, dataset, folder = get_preset(preset), _open(data), training_folder(world)
+    settings = dataclasses.replace(chosen.codec_training, steps=steps or chosen.codec_training.steps)
+    width, height = dataset.meta.frame_size
+    sizes = dataclasses.replace(chosen.codec, frame_height=height, frame_width=width)
+    train = draw_frames(dataset, "train", chosen.codec_frames, settings.seed)
+    heldout = draw_frames(dataset, "heldout", 48, settings.seed)
+    sizes = fit_normalisation(train[:: max(1, len(train) // 200)], sizes)
+    trainer = CodecTrainer(sizes, settings, folder, train, heldout, resolve_device(device))
+    if resume:
+        trainer.resume()
+    with TrainingProgress("codec", settings.steps, trainer.step, folder / "logs" / "codec") as progress:
+        trainer.run(progress.report)
+
+
+@train_app.command(epilog="Example: dreamcade train dynamics data/racing --world worlds/racing --resume")
+def dynamics(data: Data, world: WorldFolder, preset: PresetName = "laptop", resume: Resume = False,
+             steps: Steps = None, device: DeviceName = "auto") -> None:
+    """Train the dynamics: past latents and actions to the next latent. Needs the codec."""
+    import dataclasses
+
+    from dreamcade.core.device import resolve_device
+    from dreamcade.training.assemble import load_codec, training_folder
+    from dreamcade.training.dynamics_trainer import DynamicsTrainer
+    from dreamcade.training.latent_store import encode_dataset, open_store
+    from dreamcade.training.presets import get_preset
+    from dreamcade.training.progress import TrainingProgress
+
+    chosen, dataset, folder = get_preset(preset), _open(data), training_folder(world)
+    settings = dataclasses.replace(chosen.dynamics_training, steps=steps or chosen.dynamics_training.steps)
+    target = resolve_device(device)
+    trained_codec, _ = load_codec(folder)
+    trained_codec.to(target)
+    channels, height, width = trained_codec.config.latent_shape
+    sizes = dataclasses.replace(chosen.dynamics, latent_channels=channels, latent_height=height, latent_width=width,
+                                action_size=dataset.meta.controls.size)
+    encode_dataset(dataset, trained_codec, folder / "latents")
+    train, heldout = (open_store(dataset, folder / "latents", split) for split in ("train", "heldout"))
+    trainer = DynamicsTrainer(sizes, settings, trained_codec, folder, train, heldout, target)
+    trainer.prepare(resume)
+    with TrainingProgress("dynamics", settings.steps, trainer.step, folder / "logs" / "dynamics") as progress:
+        trainer.run(progress.report)
+
+
+@train_app.command(epilog="Example: dreamcade train bundle data/racing --world worlds/racing --title Racing")
+def bundle(
+    data: Data,
+    world: WorldFolder,
+    title: Annotated[str | None, typer.Option(help="The world's title; its folder's name by default.")] = None,
+    description: Annotated[str, typer.Option(help="One or two sentences about it.")] = "",
+    starts: Annotated[Path | None, typer.Option(help="JSON list of starts; chosen from held-out play by default.")] = None,
+) -> None:
+    """Put the trained codec and dynamics into a world that can be played."""
+    from dreamcade.training.assemble import Description, assemble_world
+
+    name = world.name
+    made = assemble_world(_open(data), world, Description(name, title or name.capitalize(), description), starts)
+    typer.echo(f"made {made.folder}; play it with: dreamcade play {made.folder}")
+
+
+def _open(data: Path) -> Dataset:
+    from dreamcade.dataset.reader import Dataset
+
+    return Dataset.open(data)

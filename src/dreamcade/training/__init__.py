@@ -1,0 +1,1 @@
+"""Learns codecs and dynamics from datasets."""

@@ -1,0 +1,104 @@
+"""Trained parts → a world bundle."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dreamcade.codec import Codec, CodecConfig
+from dreamcade.core.checkpoint import load_tensors, load_weights
+from dreamcade.dataset.reader import Dataset
+from dreamcade.dynamics import Dynamics, DynamicsConfig
+from dreamcade.training.starts import choose_starts, named_starts
+from dreamcade.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a person says about a world."""
+
+    name: str
+    title: str
+    text: str
+
+
+def training_folder(world: Path) -> Path:
+    """Where checkpoints, logs and encoded latents of a world in training live: beside its bundle."""
+    return world.with_name(world.name + ".training")
+
+
+def load_codec(folder: Path) -> tuple[Codec, dict[str, Any]]:
+    """The trained codec in a training folder and the facts of its training."""
+    tensors, facts = load_tensors(folder / "codec.safetensors")
+    codec = Codec(CodecConfig.from_json(facts["config"]))
+    load_weights(codec, tensors, str(folder / "codec.safetensors"))
+    return codec.eval(), facts
+
+
+def load_dynamics(folder: Path) -> tuple[Dynamics, dict[str, Any]]:
+    """The trained dynamics (averaged weights) in a training folder and the facts of their training."""
+    tensors, facts = load_tensors(folder / "dynamics.safetensors")
+    dynamics = Dynamics(DynamicsConfig.from_json(facts["config"]))
+    load_weights(dynamics, tensors, str(folder / "dynamics.safetensors"))
+    return dynamics.eval(), facts
+
+
+def assemble_world(dataset: Dataset, world: Path, description: Description, starts_file: Path | None) -> World:
+    """Builds and saves the bundle of the parts in `world`'s training folder."""
+    folder = training_folder(world)
+    codec, codec_facts = load_codec(folder)
+    dynamics, dynamics_facts = load_dynamics(folder)
+    starts = named_starts(dataset, codec, starts_file) if starts_file else choose_starts(dataset, codec)
+    meta = dataset.meta
+    bundle = World.assemble(
+        codec, dynamics, starts, name=description.name, title=description.title, description=description.text,
+        licence=meta.licence, game=meta.game, controls=meta.controls, tick_rate=meta.tick_rate,
+        card=world_card(dataset, codec_facts, dynamics_facts),
+    )
+    return bundle.save(world)
+
+
+def world_card(dataset: Dataset, codec_facts: dict[str, Any], dynamics_facts: dict[str, Any]) -> dict[str, Any]:
+    """What made a world: data, steps, hours, machine, commit."""
+    train, heldout = dataset.episodes("train"), dataset.episodes("heldout")
+    frames = sum(e.length for e in train)
+    return {
+        "data": {"frames": frames, "hours of play": round(frames / dataset.meta.tick_rate / 3600, 2),
+                 "episodes": len(train), "held-out episodes": len(heldout), "recorded by": dataset.meta.recorded_by},
+        "codec training": _training_facts(codec_facts),
+        "dynamics training": _training_facts(dynamics_facts),
+        "machine": f"{cpu_name()}, {os.cpu_count()} cores, PyTorch {torch.__version__}",
+        "commit": _commit(),
+    }
+
+
+def _training_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    settings = facts["settings"]
+    return {"steps": facts["step"], "batch": settings["batch"], "hours": round(facts["seconds"] / 3600, 2),
+            "seed": settings["seed"]}
+
+
+def cpu_name() -> str:
+    """The processor's name, or the GPU's where PyTorch sees one."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    try:
+        answer = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, timeout=5,
+                                cwd=Path(__file__).parent, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return answer.stdout.strip()

@@ -1,0 +1,41 @@
+"""What the dynamics are trained to do."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CODE_WEIGHT = 0.1
+MOTION_WEIGHT = 0.25
+DETAIL_WEIGHT = 3.0
+
+
+def detail_weights(target: Tensor) -> Tensor:
+    """How much each latent cell counts, `[B, 1, h, w]`: cells that differ from their surroundings up to 1 + 3 times.
+
+    Without it the car, kerbs and indicators, a few percent of the picture, would be the last thing learnt.
+    """
+    around = F.avg_pool2d(target, 7, stride=1, padding=3, count_include_pad=False)
+    contrast = (target - around).abs().amax(1, keepdim=True)
+    return 1 + DETAIL_WEIGHT * contrast.clamp(max=1)
+
+
+def dynamics_loss(code: Tensor, latents: Tensor, moved: Tensor, target_code: Tensor,
+                  target: Tensor) -> tuple[Tensor, Tensor]:
+    """Total loss (scalar) and the mean absolute latent error of each row `[B]`.
+
+    Codes `[B, L, k]` by squared error; latents `[B, c, h, w]`, and the merely moved ones, by absolute error. The
+    latter teaches the flow at once, where the painter would first learn to draw around it.
+    """
+    difference = latents - target
+    smooth = ((difference.square() + 1e-4).sqrt() * detail_weights(target)).mean()
+    motion = F.l1_loss(moved, target)
+    loss = smooth + MOTION_WEIGHT * motion + CODE_WEIGHT * F.mse_loss(code, target_code)
+    return loss, difference.detach().abs().mean((1, 2, 3))
+
+
+def draw_levels(count: int, device: torch.device, noise_share: float = 0.45) -> Tensor:
+    """Noise levels `[count]`: `noise_share` of them 1 (the first sampling step), the others uniform in [0.1, 1]."""
+    levels = 0.1 + 0.9 * torch.rand(count, device=device)
+    return torch.where(torch.rand(count, device=device) < noise_share, torch.ones_like(levels), levels)

@@ -1,0 +1,104 @@
+"""A dataset's latents, encoded once and kept on disk as 8-bit numbers; training reads them by memory map."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor
+
+from dreamcade.codec import Codec
+from dreamcade.core.device import cpu_threads
+from dreamcade.core.errors import DatasetError
+from dreamcade.core.files import atomic_path, write_json
+from dreamcade.dataset.format import EpisodeInfo
+from dreamcade.dataset.reader import Dataset
+from dreamcade.dynamics.patches import Coder
+
+CHUNK = 64
+"""Frames encoded at a time."""
+
+LIMIT = 5.0
+"""Latents are stored within ±LIMIT deviations, in steps of LIMIT / 127."""
+
+
+@dataclass(slots=True)
+class StoredEpisode:
+    """`latents` int8 `[T, c, h, w]` (memory map), `actions` float32 `[T, A]`: taken after seeing each frame.
+
+    `codes` float16 `[T, L, k]` are the frames' codes, once `attach_codes` has run.
+    """
+
+    name: str
+    latents: NDArray[np.int8]
+    actions: NDArray[np.float32]
+    codes: NDArray[np.float16] | None = None
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def latent(self, index: int | slice | NDArray[np.int64]) -> Tensor:
+        """Latents as float32."""
+        return torch.from_numpy(np.asarray(self.latents[index], dtype=np.float32)) * (LIMIT / 127)
+
+
+    @torch.inference_mode()
+    def attach_codes(self, coder: Coder) -> None:
+        """Computes every frame's code, so that a stream can start with memory at the price of two latents."""
+        parts = [coder(self.latent(slice(t, t + 256)).to(coder.centre.device)).half().cpu().numpy()
+                 for t in range(0, len(self), 256)]
+        self.codes = np.concatenate(parts)
+
+
+def quantise(latents: Tensor) -> NDArray[np.int8]:
+    """float `[…]` → int8, clipped at ±LIMIT."""
+    return latents.mul(127 / LIMIT).round().clamp(-127, 127).to(torch.int8).cpu().numpy()
+
+
+def encode_dataset(dataset: Dataset, codec: Codec, folder: Path) -> None:
+    """Encodes every episode that `folder` lacks. Raises `DatasetError` if it holds another codec's latents."""
+    facts = {"codec": codec.config.to_json()}
+    stamp = folder / "latents.json"
+    if stamp.exists() and json.loads(stamp.read_text()) != facts:
+        raise DatasetError(f"{folder} holds latents of another codec; delete that folder to encode anew")
+    write_json(stamp, facts)
+    missing = [e for e in dataset.episodes("all") if not (folder / f"{e.name}.npy").exists()]
+
+    def encode(episode: EpisodeInfo) -> None:
+        latents = encode_episode(dataset, episode, codec)
+        with atomic_path(folder / f"{episode.name}.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, latents)
+
+    # Threads suffice: nearly all of the time goes to decoding video, which holds no lock.
+    with ThreadPoolExecutor(cpu_threads()) as pool:
+        for _ in track(pool.map(encode, missing), "encoding", total=len(missing), disable=not missing):
+            pass
+
+
+@torch.inference_mode()
+def encode_episode(dataset: Dataset, episode: EpisodeInfo, codec: Codec) -> NDArray[np.int8]:
+    """All latents of one episode, int8 `[T, c, h, w]`."""
+    device = codec.mean.device
+    parts = []
+    for start in range(0, episode.length, CHUNK):
+        frames = torch.from_numpy(dataset.frames(episode, start, min(start + CHUNK, episode.length)))
+        pixels = frames.to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        parts.append(quantise(codec.encode_frames(pixels)))
+    return np.concatenate(parts)
+
+
+def open_store(dataset: Dataset, folder: Path, split: str) -> list[StoredEpisode]:
+    """The stored episodes of a split (`train` or `heldout`), memory-mapped."""
+    episodes = []
+    for info in dataset.episodes(split):  # type: ignore[arg-type]
+        latents = np.load(folder / f"{info.name}.npy", mmap_mode="r")
+        episodes.append(StoredEpisode(info.name, latents, dataset.actions(info)))
+    if not episodes:
+        raise DatasetError(f"{dataset.path} has no {split} episodes; record more (about 1 in 12 is held out)")
+    return episodes

@@ -1,0 +1,57 @@
+"""Named sizes and training lengths, smallest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dreamcade.codec import CodecConfig
+from dreamcade.core.errors import UnknownNameError
+from dreamcade.dynamics import DynamicsConfig
+from dreamcade.training.codec_trainer import CodecTraining
+from dreamcade.training.dynamics_trainer import DynamicsTraining
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Everything that decides how a world is trained, but its data."""
+
+    codec: CodecConfig
+    codec_training: CodecTraining
+    codec_frames: int
+    dynamics: DynamicsConfig
+    dynamics_training: DynamicsTraining
+
+
+PRESETS = {
+    # A minute on any machine; it shows that everything runs, and learns nothing worth playing.
+    "smoke": Preset(
+        codec=CodecConfig(width=16, blocks=1, detail_width=5),
+        codec_training=CodecTraining(steps=20, batch=2, check_every=10),
+        codec_frames=60,
+        dynamics=DynamicsConfig(width=32, depth=2, heads=2, memory=4, memory_layers=(1,), painter_width=8),
+        dynamics_training=DynamicsTraining(steps=12, batch=2, check_every=6, save_every=6),
+    ),
+    # Two cores and a few hours.
+    "laptop": Preset(
+        codec=CodecConfig(width=48, blocks=3, detail_width=21),
+        codec_training=CodecTraining(steps=12000),
+        codec_frames=2000,
+        dynamics=DynamicsConfig(),
+        dynamics_training=DynamicsTraining(steps=5000),
+    ),
+    # The same networks, trained much longer: one GPU.
+    "gpu": Preset(
+        codec=CodecConfig(width=48, blocks=3, detail_width=21),
+        codec_training=CodecTraining(steps=40000, batch=64, check_every=2000),
+        codec_frames=4000,
+        dynamics=DynamicsConfig(),
+        dynamics_training=DynamicsTraining(steps=30000, batch=128, peak_rate=2e-3, check_every=2000, save_every=1000),
+    ),
+}
+
+
+def get_preset(name: str) -> Preset:
+    """A preset by name; raises `UnknownNameError` with the nearest one."""
+    if name not in PRESETS:
+        raise UnknownNameError("preset", name, PRESETS)
+    return PRESETS[name]

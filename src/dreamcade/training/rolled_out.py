@@ -1,0 +1,71 @@
+"""How well a model in training continues held-out plays on its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from dreamcade.codec import Codec
+from dreamcade.dynamics import Dynamics
+from dreamcade.training.latent_store import StoredEpisode
+from dreamcade.training.streams import Streams
+
+ROWS = 6
+HORIZONS = (1, 8, 32)
+
+
+@torch.no_grad()
+def roll_out(model: Dynamics, store: list[StoredEpisode], frames: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Open-loop play from held-out contexts under the recorded actions.
+
+    Returns dreamed latents, true latents, each `[ROWS, frames, c, h, w]`, and the last true latents before them.
+    """
+    device = model.coder.centre.device
+    streams = Streams.empty(model, ROWS, device)
+    rng = np.random.default_rng(seed)
+    for row in range(ROWS):
+        index = int(rng.integers(len(store)))
+        position = int(rng.integers(20, len(store[index]) - frames - 2))
+        streams.place(row, store, index, position, model.config.memory)
+    first, dreamed, real = streams.latest.clone(), [], []
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(frames):
+        actions = streams.actions(store, model.config.action_history)
+        real.append(streams.targets(store))
+        noise = torch.randn(len(model.config.sampling_levels), ROWS, *model.noise_shape, generator=generator)
+        latents = model.sample(streams.context(model, actions), noise.to(device))
+        streams.advance(model, latents, actions[:, -1])
+        dreamed.append(latents)
+    return torch.stack(dreamed, 1), torch.stack(real, 1), first
+
+
+def small_pictures(codec: Codec, latents: Tensor) -> Tensor:
+    """Latents `[…, c, h, w]` as what they are, small pictures `[…, 3, 2h, 2w]` in [−1, 1]."""
+    return (F.pixel_shuffle(latents, 2) * codec.deviation + codec.mean).clamp(-1, 1)
+
+
+def held_out_figures(model: Dynamics, codec: Codec, store: list[StoredEpisode], strip: Path) -> dict[str, float]:
+    """PSNR (dB) of the small picture at each horizon, and persistence's; writes a strip, real above dreamed."""
+    dreamed, real, first = roll_out(model, store, max(HORIZONS))
+    dreamed, real, still = (small_pictures(codec, x) for x in (dreamed, real, first))
+    figures = {}
+    for horizon in HORIZONS:
+        figures[f"psnr_h{horizon}"] = psnr(dreamed[:, horizon - 1], real[:, horizon - 1])
+        figures[f"psnr_h{horizon}_persistence"] = psnr(still, real[:, horizon - 1])
+    shown = [0, 3, 7, 15, 31]
+    rows = [torch.cat([x[row, t] for t in shown], -1) for row in range(3) for x in (real, dreamed)]
+    picture = torch.cat(rows, -2).permute(1, 2, 0).add(1).mul(127.5).byte().cpu().numpy()
+    strip.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(strip)
+    return figures
+
+
+def psnr(x: Tensor, y: Tensor) -> float:
+    """Mean over rows of the PSNR in dB of pictures `[B, 3, h, w]` in [−1, 1]."""
+    error = (x - y).square().mean((1, 2, 3)).clamp(min=1e-10)
+    return float((10 * torch.log10(4 / error)).mean())

@@ -1,0 +1,80 @@
+"""Streams: what they put before the model is what was recorded."""
+
+import numpy as np
+import pytest
+import torch
+
+from dreamcade.dynamics import Dynamics, DynamicsConfig
+from dreamcade.training.dynamics_loss import detail_weights, draw_levels, dynamics_loss
+from dreamcade.training.latent_store import LIMIT, StoredEpisode, quantise
+from dreamcade.training.streams import Streams
+
+TINY = DynamicsConfig(latent_height=8, latent_width=12, patch=4, action_size=2, action_history=3, code_size=6, width=16,
+                      depth=2, heads=2, memory=4, memory_layers=(1,), condition_width=8, feature_channels=2,
+                      painter_width=4)
+
+
+@pytest.fixture
+def model() -> Dynamics:
+    torch.manual_seed(0)
+    model = Dynamics(TINY)
+    model.coder.fit(torch.randn(30, *TINY.latent_shape))
+    return model
+
+
+@pytest.fixture
+def store(model: Dynamics) -> list[StoredEpisode]:
+    rng = np.random.default_rng(0)
+    episodes = []
+    for name in "ab":
+        latents = quantise(torch.from_numpy(rng.normal(size=(30, *TINY.latent_shape))))
+        episodes.append(StoredEpisode(name, latents, rng.uniform(-1, 1, (30, 2)).astype(np.float32)))
+        episodes[-1].attach_codes(model.coder)
+    return episodes
+
+
+def test_latents_survive_storage() -> None:
+    latents = torch.randn(2, 12, 4, 6).clamp(-LIMIT, LIMIT)
+    stored = StoredEpisode("x", quantise(latents), np.zeros((2, 1), np.float32))
+    assert (stored.latent(slice(0, 2)) - latents).abs().max() <= LIMIT / 254 + 1e-6
+
+
+def test_a_stream_follows_the_recording(model: Dynamics, store: list[StoredEpisode]) -> None:
+    streams = Streams.empty(model, 2, torch.device("cpu"))
+    for row, (episode, position) in enumerate([(0, 10), (1, 1)]):
+        streams.place(row, store, episode, position, keep=min(4, position + 1))
+    actions = streams.actions(store, 3)
+    torch.testing.assert_close(actions[0], torch.from_numpy(store[0].actions[8:11]))
+    assert (actions[1, 0] == 0).all() and torch.equal(actions[1, 1:], torch.from_numpy(store[1].actions[0:2]))
+    torch.testing.assert_close(streams.targets(store)[0], store[0].latent(11))
+    torch.testing.assert_close(streams.previous[0], store[0].latent(9))
+    torch.testing.assert_close(streams.code_actions[0, 0], torch.from_numpy(store[0].actions[9]))
+    torch.testing.assert_close(streams.codes[0, 2], model.coder(store[0].latent(slice(8, 9)))[0], atol=2e-2, rtol=2e-2)
+    assert streams.context(model, actions).ages.tolist() == [[0, 1, 2, 3], [0, 1, -1, -1]]
+
+
+@torch.no_grad()
+def test_advancing_along_the_truth_equals_starting_later(model: Dynamics, store: list[StoredEpisode]) -> None:
+    walked, placed = (Streams.empty(model, 1, torch.device("cpu")) for _ in range(2))
+    walked.place(0, store, 0, 10, 4)
+    for _ in range(3):
+        walked.advance(model, walked.targets(store), walked.actions(store, 3)[:, -1])
+    placed.place(0, store, 0, 13, 4)
+    for name in ("latest", "previous", "code_actions", "filled"):
+        torch.testing.assert_close(getattr(walked, name), getattr(placed, name))
+    torch.testing.assert_close(walked.codes, placed.codes, atol=2e-2, rtol=2e-2)
+    assert walked.position[0] == placed.position[0] == 13 and walked.length[0] == 3
+
+
+def test_loss_is_zero_for_the_truth_and_weights_details() -> None:
+    target, code = torch.zeros(2, 12, 8, 12), torch.randn(2, 6, 6)
+    target[..., 4, 5] = 2.0
+    loss, errors = dynamics_loss(code, target, target, code, target)
+    assert loss < 0.03 and (errors == 0).all()
+    weights = detail_weights(target)
+    assert weights[0, 0, 4, 5] == 4.0 and weights[0, 0, 0, 0] == 1.0
+
+
+def test_noise_levels() -> None:
+    levels = draw_levels(4000, torch.device("cpu"))
+    assert levels.min() >= 0.1 and levels.max() == 1.0 and 0.4 < (levels == 1).float().mean() < 0.5
