@@ -6,9 +6,23 @@ import torch
 from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics import Dynamics, DynamicsConfig
 
-TINY = DynamicsConfig(latent_channels=12, latent_height=8, latent_width=12, patch=4, action_size=2, action_history=3,
-                      code_size=6, width=32, depth=3, heads=2, memory=5, memory_layers=(0, 2), condition_width=16,
-                      feature_channels=4, painter_width=8)
+TINY = DynamicsConfig(
+    latent_channels=12,
+    latent_height=8,
+    latent_width=12,
+    patch=4,
+    action_size=2,
+    action_history=3,
+    code_size=6,
+    width=32,
+    depth=3,
+    heads=2,
+    memory=5,
+    memory_layers=(0, 2),
+    condition_width=16,
+    feature_channels=4,
+    painter_width=8,
+)
 
 
 @pytest.fixture
@@ -23,8 +37,10 @@ def model() -> Dynamics:
 
 def play(seed: int, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return (torch.randn(frames, 1, *TINY.latent_shape, generator=generator),
-            torch.rand(frames, 1, 2, generator=generator) * 2 - 1)
+    return (
+        torch.randn(frames, 1, *TINY.latent_shape, generator=generator),
+        torch.rand(frames, 1, 2, generator=generator) * 2 - 1,
+    )
 
 
 def observe_all(model: Dynamics, latents: torch.Tensor, actions: torch.Tensor, rows: list[int], batch: int = 3):  # type: ignore[no-untyped-def]
@@ -46,8 +62,9 @@ def test_cached_equals_uncached(model: Dynamics, frames: int) -> None:
     codes = torch.stack([model.coder(latents[t]) for t in newest_first], 1)
     led = torch.stack([actions[t] for t in newest_first], 1)
     history = torch.cat([torch.zeros(TINY.action_history, 1, 2), actions, action[None]])[-TINY.action_history :]
-    context = model.context_from_codes(latents[-1], latents[-2 if frames > 1 else -1], history.transpose(0, 1), codes,
-                                       led, torch.arange(kept)[None])
+    context = model.context_from_codes(
+        latents[-1], latents[-2 if frames > 1 else -1], history.transpose(0, 1), codes, led, torch.arange(kept)[None]
+    )
     torch.testing.assert_close(cached, model.sample(context, noise), atol=1e-4, rtol=1e-4)
 
 

@@ -23,8 +23,20 @@ def run(*arguments: str) -> None:
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recording") / "data"
-    run("record", "gym:CarRacing-v3", "--episodes", "8", "--size", "240x160", "--seed", "3", "--ticks", "60", "--out",
-        str(folder))
+    run(
+        "record",
+        "gym:CarRacing-v3",
+        "--episodes",
+        "8",
+        "--size",
+        "240x160",
+        "--seed",
+        "3",
+        "--ticks",
+        "60",
+        "--out",
+        str(folder),
+    )
     return folder
 
 
@@ -48,5 +60,8 @@ def test_record_train_bundle_play(recording: Path, tmp_path: Path) -> None:
 
 def test_dynamics_without_a_codec_say_so(recording: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"codec\.safetensors"):
-        CliRunner().invoke(app, ["train", "dynamics", str(recording), "--world", str(tmp_path / "none"), "--preset", "smoke"],
-                           catch_exceptions=False)
+        CliRunner().invoke(
+            app,
+            ["train", "dynamics", str(recording), "--world", str(tmp_path / "none"), "--preset", "smoke"],
+            catch_exceptions=False,
+        )

@@ -21,8 +21,14 @@ DeviceName = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
 @train_app.command(epilog="Example: dreamcade train codec data/racing --world worlds/racing")
-def codec(data: Data, world: WorldFolder, preset: PresetName = "laptop", resume: Resume = False, steps: Steps = None,
-          device: DeviceName = "auto") -> None:
+def codec(
+    data: Data,
+    world: WorldFolder,
+    preset: PresetName = "laptop",
+    resume: Resume = False,
+    steps: Steps = None,
+    device: DeviceName = "auto",
+) -> None:
     """Train the codec: frames to latents and back."""
     import dataclasses
 
@@ -48,8 +54,14 @@ def codec(data: Data, world: WorldFolder, preset: PresetName = "laptop", resume:
 
 
 @train_app.command(epilog="Example: dreamcade train dynamics data/racing --world worlds/racing --resume")
-def dynamics(data: Data, world: WorldFolder, preset: PresetName = "laptop", resume: Resume = False,
-             steps: Steps = None, device: DeviceName = "auto") -> None:
+def dynamics(
+    data: Data,
+    world: WorldFolder,
+    preset: PresetName = "laptop",
+    resume: Resume = False,
+    steps: Steps = None,
+    device: DeviceName = "auto",
+) -> None:
     """Train the dynamics: past latents and actions to the next latent. Needs the codec."""
     import dataclasses
 
@@ -66,8 +78,13 @@ def dynamics(data: Data, world: WorldFolder, preset: PresetName = "laptop", resu
     trained_codec, _ = load_codec(folder)
     trained_codec.to(target)
     channels, height, width = trained_codec.config.latent_shape
-    sizes = dataclasses.replace(chosen.dynamics, latent_channels=channels, latent_height=height, latent_width=width,
-                                action_size=dataset.meta.controls.size)
+    sizes = dataclasses.replace(
+        chosen.dynamics,
+        latent_channels=channels,
+        latent_height=height,
+        latent_width=width,
+        action_size=dataset.meta.controls.size,
+    )
     encode_dataset(dataset, trained_codec, folder / "latents")
     train, heldout = (open_store(dataset, folder / "latents", split) for split in ("train", "heldout"))
     trainer = DynamicsTrainer(sizes, settings, trained_codec, folder, train, heldout, target)
@@ -82,7 +99,9 @@ def bundle(
     world: WorldFolder,
     title: Annotated[str | None, typer.Option(help="The world's title; its folder's name by default.")] = None,
     description: Annotated[str, typer.Option(help="One or two sentences about it.")] = "",
-    starts: Annotated[Path | None, typer.Option(help="JSON list of starts; chosen from held-out play by default.")] = None,
+    starts: Annotated[
+        Path | None, typer.Option(help="JSON list of starts; chosen from held-out play by default.")
+    ] = None,
 ) -> None:
     """Put the trained codec and dynamics into a world that can be played."""
     from dreamcade.training.assemble import Description, assemble_world

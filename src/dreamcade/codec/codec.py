@@ -84,8 +84,11 @@ class Codec(nn.Module):
     def encode(self, frames: Tensor) -> Tensor:
         """Frames float `[B, T, 3, H, W]` in [−1, 1] → latents `[B, T, c, h, w]`, about zero mean, unit variance."""
         self._expect(frames, (3, self.config.frame_height, self.config.frame_width), "frames")
-        return rearrange(self.encode_frames(rearrange(frames, "b t c h w -> (b t) c h w")), "(b t) c h w -> b t c h w",
-                         b=frames.shape[0])
+        return rearrange(
+            self.encode_frames(rearrange(frames, "b t c h w -> (b t) c h w")),
+            "(b t) c h w -> b t c h w",
+            b=frames.shape[0],
+        )
 
     def encode_frames(self, frames: Tensor) -> Tensor:
         """Frames `[N, 3, H, W]` (any multiple of the cell) → latents `[N, 12, h, w]`."""

@@ -90,7 +90,9 @@ class Controls:
         try:
             array = np.asarray(vector, dtype=np.float32)
         except (TypeError, ValueError) as error:
-            raise BadInputError(f"an action must be {self.size} numbers ({', '.join(self.names)}); got {vector!r}") from error
+            raise BadInputError(
+                f"an action must be {self.size} numbers ({', '.join(self.names)}); got {vector!r}"
+            ) from error
         if array.shape != (self.size,):
             raise BadInputError(
                 f"an action must have shape [{self.size}] ({', '.join(self.names)}); got {list(array.shape)}"
@@ -117,8 +119,16 @@ class Controls:
     def from_json(cls, data: Mapping[str, Any]) -> Controls:
         """Inverse of `to_json`; raises `BadInputError` on unknown or missing keys."""
         try:
-            axes = tuple(Axis(**{**a, "negative_keys": tuple(a.get("negative_keys", ())),
-                                 "positive_keys": tuple(a.get("positive_keys", ()))}) for a in data["axes"])
+            axes = tuple(
+                Axis(
+                    **{
+                        **a,
+                        "negative_keys": tuple(a.get("negative_keys", ())),
+                        "positive_keys": tuple(a.get("positive_keys", ())),
+                    }
+                )
+                for a in data["axes"]
+            )
             buttons = tuple(Button(**{**b, "keys": tuple(b.get("keys", ()))}) for b in data["buttons"])
         except (KeyError, TypeError, AttributeError) as error:
             raise BadInputError(f"controls need 'axes' and 'buttons', each with known fields; {error}") from error

@@ -24,10 +24,10 @@ class DynamicsConfig(JsonConfig):
     action_history: int = 8
     code_size: int = 24
     width: int = 192
-    depth: int = 6
+    depth: int = 4
     heads: int = 3
     memory: int = 16
-    memory_layers: tuple[int, ...] = (1, 4)
+    memory_layers: tuple[int, ...] = (1, 3)
     condition_width: int = 128
     feature_channels: int = 16
     painter_width: int = 32

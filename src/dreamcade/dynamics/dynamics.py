@@ -69,8 +69,9 @@ class Dynamics(nn.Module):
         frames = torch.cat([patchify(context.latest, patch), patchify(context.latest - context.previous, patch)], -1)
         return self.embed_frames(frames), self.coder(context.latest)
 
-    def denoise(self, embedded: tuple[Tensor, Tensor], context: Context, noisy: Tensor,
-                level: Tensor) -> tuple[Tensor, Tensor]:
+    def denoise(
+        self, embedded: tuple[Tensor, Tensor], context: Context, noisy: Tensor, level: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """One sampling step: noisy code `[B, L, k]` at `level` `[B]` → clean code, tokens `[B, L, D]`."""
         frames, code = embedded
         tokens = frames + self.embed_code(torch.cat([noisy, code], -1))
@@ -148,8 +149,9 @@ class Dynamics(nn.Module):
             state.values[rows, i, number % self.config.memory] = values[:, 0]
         state.count[rows] = number + 1
 
-    def context_from_codes(self, latest: Tensor, previous: Tensor, actions: Tensor, codes: Tensor,
-                           code_actions: Tensor, ages: Tensor) -> Context:
+    def context_from_codes(
+        self, latest: Tensor, previous: Tensor, actions: Tensor, codes: Tensor, code_actions: Tensor, ages: Tensor
+    ) -> Context:
         """The same context without a cache: keys and values from codes `[B, N, L, k]` and their actions `[B, N, A]`."""
         memory = [attention.entries(codes, code_actions) for attention in self.memory_attentions()]
         return Context(latest, previous, actions, memory, ages)
@@ -158,5 +160,3 @@ class Dynamics(nn.Module):
     def _expect(tensor: Tensor, shape: tuple[int, ...], what: str) -> None:
         if tuple(tensor.shape) != shape:
             raise BadInputError(f"{what} must be {list(shape)}; got {list(tensor.shape)}")
-
-

@@ -19,8 +19,9 @@ class DynamicsState:
     newest action.
     """
 
-    def __init__(self, config: DynamicsConfig, batch: int, device: torch.device | str = "cpu",
-                 dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, config: DynamicsConfig, batch: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
         layers, slots = len(config.memory_layers), config.memory
         options = {"device": device, "dtype": dtype}
         self.latents = torch.zeros(batch, 2, *config.latent_shape, **options)  # type: ignore[call-overload]

@@ -53,8 +53,9 @@ class Transformer(nn.Module):
             bias = self.modulation.bias.zero_().view(config.depth, 6, config.width)
             bias[:, 2], bias[:, 5] = 0.5, 0.5
 
-    def forward(self, x: Tensor, level: Tensor, actions: Tensor, memory: list[tuple[Tensor, Tensor]],
-                ages: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, level: Tensor, actions: Tensor, memory: list[tuple[Tensor, Tensor]], ages: Tensor
+    ) -> Tensor:
         """Tokens `[B, L, D]`, noise level `[B]` in [0, 1], actions `[B, history, A]`, memory (keys, values) per
         memory layer, ages `[B, N]` → tokens `[B, L, D]`."""
         condition = self.condition(torch.cat([level_features(level), actions.flatten(1)], 1))

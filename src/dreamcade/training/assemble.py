@@ -57,8 +57,16 @@ def assemble_world(dataset: Dataset, world: Path, description: Description, star
     starts = named_starts(dataset, codec, starts_file) if starts_file else choose_starts(dataset, codec)
     meta = dataset.meta
     bundle = World.assemble(
-        codec, dynamics, starts, name=description.name, title=description.title, description=description.text,
-        licence=meta.licence, game=meta.game, controls=meta.controls, tick_rate=meta.tick_rate,
+        codec,
+        dynamics,
+        starts,
+        name=description.name,
+        title=description.title,
+        description=description.text,
+        licence=meta.licence,
+        game=meta.game,
+        controls=meta.controls,
+        tick_rate=meta.tick_rate,
         card=world_card(dataset, codec_facts, dynamics_facts),
     )
     return bundle.save(world)
@@ -69,8 +77,13 @@ def world_card(dataset: Dataset, codec_facts: dict[str, Any], dynamics_facts: di
     train, heldout = dataset.episodes("train"), dataset.episodes("heldout")
     frames = sum(e.length for e in train)
     return {
-        "data": {"frames": frames, "hours of play": round(frames / dataset.meta.tick_rate / 3600, 2),
-                 "episodes": len(train), "held-out episodes": len(heldout), "recorded by": dataset.meta.recorded_by},
+        "data": {
+            "frames": frames,
+            "hours of play": round(frames / dataset.meta.tick_rate / 3600, 2),
+            "episodes": len(train),
+            "held-out episodes": len(heldout),
+            "recorded by": dataset.meta.recorded_by,
+        },
         "codec training": _training_facts(codec_facts),
         "dynamics training": _training_facts(dynamics_facts),
         "machine": f"{cpu_name()}, {os.cpu_count()} cores, PyTorch {torch.__version__}",
@@ -80,8 +93,12 @@ def world_card(dataset: Dataset, codec_facts: dict[str, Any], dynamics_facts: di
 
 def _training_facts(facts: dict[str, Any]) -> dict[str, Any]:
     settings = facts["settings"]
-    return {"steps": facts["step"], "batch": settings["batch"], "hours": round(facts["seconds"] / 3600, 2),
-            "seed": settings["seed"]}
+    return {
+        "steps": facts["step"],
+        "batch": settings["batch"],
+        "hours": round(facts["seconds"] / 3600, 2),
+        "seed": settings["seed"],
+    }
 
 
 def cpu_name() -> str:
@@ -97,8 +114,14 @@ def cpu_name() -> str:
 
 def _commit() -> str:
     try:
-        answer = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, timeout=5,
-                                cwd=Path(__file__).parent, check=True)
+        answer = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            cwd=Path(__file__).parent,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return answer.stdout.strip()

@@ -58,8 +58,15 @@ def edge_weights(frames: Tensor, strength: float) -> Tensor:
 class CodecTrainer:
     """Owns codec, averages and optimizer; `run` trains to the end and can be stopped at any step."""
 
-    def __init__(self, config: CodecConfig, settings: CodecTraining, folder: Path, train: Pixels, heldout: Pixels,
-                 device: torch.device) -> None:
+    def __init__(
+        self,
+        config: CodecConfig,
+        settings: CodecTraining,
+        folder: Path,
+        train: Pixels,
+        heldout: Pixels,
+        device: torch.device,
+    ) -> None:
         self.settings, self.folder, self.device = settings, folder, device
         self.train, self.heldout = train, heldout
         torch.manual_seed(settings.seed)
@@ -78,8 +85,10 @@ class CodecTrainer:
         if not self.checkpoint.exists():
             return
         tensors, facts = load_tensors(self.checkpoint)
-        part = {name: {k.removeprefix(name + "/"): v for k, v in tensors.items() if k.startswith(name + "/")}
-                for name in ("model", "average", "optimizer")}
+        part = {
+            name: {k.removeprefix(name + "/"): v for k, v in tensors.items() if k.startswith(name + "/")}
+            for name in ("model", "average", "optimizer")
+        }
         load_weights(self.codec, part["model"], str(self.checkpoint))
         self.averages.weights = {k: v.to(self.device) for k, v in part["average"].items()}
         restore_optimizer(self.optimizer, part["optimizer"])
@@ -147,7 +156,11 @@ class CodecTrainer:
         tensors = {f"model/{k}": v for k, v in self.codec.state_dict().items()}
         tensors |= {f"average/{k}": v for k, v in self.averages.weights.items()}
         tensors |= {f"optimizer/{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
-        facts = {"step": self.step, "seconds": self.seconds, "config": self.codec.config.to_json(),
-                 "settings": self.settings.to_json()}
+        facts = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "config": self.codec.config.to_json(),
+            "settings": self.settings.to_json(),
+        }
         save_tensors(self.checkpoint, tensors, facts)
         save_tensors(self.folder / "codec.safetensors", self.averaged_codec().state_dict(), facts)

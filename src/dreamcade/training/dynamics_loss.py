@@ -16,13 +16,15 @@ def detail_weights(target: Tensor) -> Tensor:
 
     Without it the car, kerbs and indicators, a few percent of the picture, would be the last thing learnt.
     """
-    around = F.avg_pool2d(target, 7, stride=1, padding=3, count_include_pad=False)
+    coarse = F.avg_pool2d(F.avg_pool2d(target, 2), 3, stride=1, padding=1, count_include_pad=False)
+    around = F.interpolate(coarse, size=target.shape[2:])
     contrast = (target - around).abs().amax(1, keepdim=True)
     return 1 + DETAIL_WEIGHT * contrast.clamp(max=1)
 
 
-def dynamics_loss(code: Tensor, latents: Tensor, moved: Tensor, target_code: Tensor,
-                  target: Tensor) -> tuple[Tensor, Tensor]:
+def dynamics_loss(
+    code: Tensor, latents: Tensor, moved: Tensor, target_code: Tensor, target: Tensor
+) -> tuple[Tensor, Tensor]:
     """Total loss (scalar) and the mean absolute latent error of each row `[B]`.
 
     Codes `[B, L, k]` by squared error; latents `[B, c, h, w]`, and the merely moved ones, by absolute error. The

@@ -30,7 +30,7 @@ class DynamicsTraining(JsonConfig):
     """How long and how to train. Schedules run by steps, never by the clock."""
 
     steps: int = 6000
-    batch: int = 24
+    batch: int = 16
     peak_rate: float = 1.5e-3
     weight_decay: float = 0.01
     seed: int = 0
@@ -41,8 +41,8 @@ class DynamicsTraining(JsonConfig):
     own_from: float = 0.5
     """From this share on, `own_share` of the streams go on from frames that the model sampled all by itself."""
     own_share: float = 0.25
-    check_every: int = 400
-    save_every: int = 200
+    check_every: int = 500
+    save_every: int = 250
 
     def longest(self, step: int) -> int:
         """How long a stream may be at `step`."""
@@ -52,8 +52,16 @@ class DynamicsTraining(JsonConfig):
 class DynamicsTrainer:
     """Owns model, averages, optimizer and streams; `run` trains to the end and can be stopped at any step."""
 
-    def __init__(self, config: DynamicsConfig, settings: DynamicsTraining, codec: Codec, folder: Path,
-                 train: list[StoredEpisode], heldout: list[StoredEpisode], device: torch.device) -> None:
+    def __init__(
+        self,
+        config: DynamicsConfig,
+        settings: DynamicsTraining,
+        codec: Codec,
+        folder: Path,
+        train: list[StoredEpisode],
+        heldout: list[StoredEpisode],
+        device: torch.device,
+    ) -> None:
         self.settings, self.codec, self.folder, self.device = settings, codec, folder, device
         self.train, self.heldout = train, heldout
         torch.manual_seed(settings.seed)
@@ -123,8 +131,13 @@ class DynamicsTrainer:
         self.averages.update(self.model, self.step)
         latents = self._with_own_samples(streams, actions, latents.detach().float())
         streams.advance(self.model, latents, actions[:, -1])
-        return {"loss": loss.item(), "error": errors.mean().item(), "gradient_norm": norm.item(), "rate": rate,
-                "error_first_step": errors[level == 1].mean().item()}
+        return {
+            "loss": loss.item(),
+            "error": errors.mean().item(),
+            "gradient_norm": norm.item(),
+            "rate": rate,
+            "error_first_step": errors[level == 1].mean().item(),
+        }
 
     def _restart_finished(self, streams: Streams, rng: np.random.Generator) -> None:
         longest = self.settings.longest(self.step)
@@ -140,8 +153,13 @@ class DynamicsTrainer:
             return latents
         count = int(self.settings.own_share * len(streams))
         context = streams.context(self.model, actions)
-        part = type(context)(context.latest[:count], context.previous[:count], context.actions[:count],
-                             [(k[:count], v[:count]) for k, v in context.memory], context.ages[:count])
+        part = type(context)(
+            context.latest[:count],
+            context.previous[:count],
+            context.actions[:count],
+            [(k[:count], v[:count]) for k, v in context.memory],
+            context.ages[:count],
+        )
         noise = torch.randn(len(self.model.config.sampling_levels), count, *self.model.noise_shape, device=self.device)
         return torch.cat([self.model.sample(part, noise).float(), latents[count:]])
 
@@ -165,15 +183,21 @@ class DynamicsTrainer:
         tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average/{k}": v for k, v in self.averages.weights.items()}
         tensors |= {f"optimizer/{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
-        facts = {"step": self.step, "seconds": self.seconds, "config": self.model.config.to_json(),
-                 "settings": self.settings.to_json()}
+        facts = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "config": self.model.config.to_json(),
+            "settings": self.settings.to_json(),
+        }
         save_tensors(self.checkpoint, tensors, facts)
         save_tensors(self.folder / "dynamics.safetensors", self.averaged_model().state_dict(), facts)
 
     def _load(self) -> None:
         tensors, facts = load_tensors(self.checkpoint)
-        part = {name: {k.removeprefix(name + "/"): v for k, v in tensors.items() if k.startswith(name + "/")}
-                for name in ("model", "average", "optimizer")}
+        part = {
+            name: {k.removeprefix(name + "/"): v for k, v in tensors.items() if k.startswith(name + "/")}
+            for name in ("model", "average", "optimizer")
+        }
         load_weights(self.model, part["model"], str(self.checkpoint))
         self.averages.weights = {k: v.to(self.device) for k, v in part["average"].items()}
         restore_optimizer(self.optimizer, part["optimizer"])

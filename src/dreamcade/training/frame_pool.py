@@ -22,8 +22,8 @@ def draw_frames(dataset: Dataset, split: str, count: int, seed: int) -> Pixels:
     each = max(1, count // (len(episodes) * BURST))
     bursts = []
     for episode in track(episodes, description=f"reading {split} frames"):
-        for start in sorted(rng.integers(0, episode.length - BURST, each)):
-            bursts.append(dataset.frames(episode, int(start), int(start) + BURST))
+        starts = sorted(rng.integers(0, episode.length - BURST, each).tolist())
+        bursts += [dataset.frames(episode, start, start + BURST) for start in starts]
     return np.concatenate(bursts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,12 +48,13 @@ class StoredEpisode:
         """Latents as float32."""
         return torch.from_numpy(np.asarray(self.latents[index], dtype=np.float32)) * (LIMIT / 127)
 
-
     @torch.inference_mode()
     def attach_codes(self, coder: Coder) -> None:
         """Computes every frame's code, so that a stream can start with memory at the price of two latents."""
-        parts = [coder(self.latent(slice(t, t + 256)).to(coder.centre.device)).half().cpu().numpy()
-                 for t in range(0, len(self), 256)]
+        parts = [
+            coder(self.latent(slice(t, t + 256)).to(coder.centre.device)).half().cpu().numpy()
+            for t in range(0, len(self), 256)
+        ]
         self.codes = np.concatenate(parts)
 
 
@@ -71,7 +73,9 @@ def encode_dataset(dataset: Dataset, codec: Codec, folder: Path) -> None:
     missing = [e for e in dataset.episodes("all") if not (folder / f"{e.name}.npy").exists()]
 
     def encode(episode: EpisodeInfo) -> None:
-        latents = encode_episode(dataset, episode, codec)
+        own = copy.copy(dataset)  # readers of one dataset take turns; copies open their own files
+        latents = encode_episode(own, episode, codec)
+        own.close()
         with atomic_path(folder / f"{episode.name}.npy") as temporary, temporary.open("wb") as file:
             np.save(file, latents)
 
@@ -88,7 +92,7 @@ def encode_episode(dataset: Dataset, episode: EpisodeInfo, codec: Codec) -> NDAr
     parts = []
     for start in range(0, episode.length, CHUNK):
         frames = torch.from_numpy(dataset.frames(episode, start, min(start + CHUNK, episode.length)))
-        pixels = frames.to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        pixels = frames.to(device).permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1)
         parts.append(quantise(codec.encode_frames(pixels)))
     return np.concatenate(parts)
 

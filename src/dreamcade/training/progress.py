@@ -12,8 +12,15 @@ class TrainingProgress:
     """A progress bar with the newest figures and the time left; scalars go to TensorBoard where it is installed."""
 
     def __init__(self, title: str, steps: int, done: int, log_folder: Path) -> None:
-        self._bar = Progress(TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
-                             TimeRemainingColumn(elapsed_when_finished=False), TextColumn("{task.fields[figures]}"))
+        self._bar = Progress(
+            TextColumn(title),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn("{task.fields[figures]}"),
+        )
         self._task = self._bar.add_task(title, total=steps, completed=done, figures="")
         self._smooth: float | None = None
         self._held_out: dict[str, float] = {}
@@ -28,7 +35,9 @@ class TrainingProgress:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bar.stop()
         if self._writer is not None:
             self._writer.close()  # type: ignore[no-untyped-call]

@@ -25,7 +25,9 @@ def choose_starts(dataset: Dataset, codec: Codec, count: int = 8) -> list[Start]
     while len(chosen) < min(count, len(moments)):
         distances = np.linalg.norm(looks[:, None] - looks[chosen][None], axis=2).min(1)
         chosen.append(int(distances.argmax()))
-    return [_start(dataset, codec, moments[index], f"start-{i + 1}", f"Start {i + 1}") for i, index in enumerate(chosen)]
+    return [
+        _start(dataset, codec, moments[index], f"start-{i + 1}", f"Start {i + 1}") for i, index in enumerate(chosen)
+    ]
 
 
 def named_starts(dataset: Dataset, codec: Codec, file: Path) -> list[Start]:

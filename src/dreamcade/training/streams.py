@@ -37,8 +37,16 @@ class Streams:
         codes = torch.zeros(count, config.memory, config.tokens, config.code_size, device=device)
         actions = torch.zeros(count, config.memory, config.action_size, device=device)
         whole = np.zeros(count, np.int64)
-        return cls(latents, latents.clone(), codes, actions, torch.zeros(count, dtype=torch.int64, device=device),
-                   whole, whole.copy(), np.full(count, np.iinfo(np.int64).max // 2))
+        return cls(
+            latents,
+            latents.clone(),
+            codes,
+            actions,
+            torch.zeros(count, dtype=torch.int64, device=device),
+            whole,
+            whole.copy(),
+            np.full(count, np.iinfo(np.int64).max // 2),
+        )
 
     def __len__(self) -> int:
         return len(self.episode)
@@ -68,8 +76,12 @@ class Streams:
         past = episode.codes[position - keep + 1 : position + 1][::-1].astype(np.float32)
         self.codes[row, :keep] = torch.from_numpy(past).to(device)
         self.code_actions[row] = 0
-        led = np.stack([episode.actions[t - 1] if t > 0 else np.zeros_like(episode.actions[0])
-                        for t in range(position, position - keep, -1)])
+        led = np.stack(
+            [
+                episode.actions[t - 1] if t > 0 else np.zeros_like(episode.actions[0])
+                for t in range(position, position - keep, -1)
+            ]
+        )
         self.code_actions[row, :keep] = torch.from_numpy(led).to(device)
         self.filled[row] = keep
         self.episode[row], self.position[row], self.length[row] = index, position, 0

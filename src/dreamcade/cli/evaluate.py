@@ -1,0 +1,59 @@
+"""`dreamcade evaluate`: is a world good? Figures beside baselines, pictures, and a report."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dreamcade.cli.stage_bars import stage_bars
+
+
+def evaluate(
+    world: Annotated[str, typer.Argument(help="A shipped world, a folder or a hub id.")],
+    data: Annotated[Path, typer.Option(help="The dataset; its held-out episodes are used.")],
+    report: Annotated[Path, typer.Option(help="Folder for report.html, figures.json and the strips.")],
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file too.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A small version: minutes become seconds.")] = False,
+    windows: Annotated[int | None, typer.Option(min=1, help="Open-loop windows; 48 unless given.")] = None,
+    starts: Annotated[int | None, typer.Option(min=1, help="Drives of the pilot; 12 unless given.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed: same windows, tracks and noise.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
+    steps: Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")] = None,
+) -> None:
+    """Measure a world on held-out play: PSNR and LPIPS ahead, steering, and a pilot that sees only pictures.
+
+    Example: dreamcade evaluate racing --data data/racing --report report
+    """
+    # Imported here: `dreamcade --help` needs neither PyTorch nor matplotlib.
+    from dreamcade.core.files import write_json
+    from dreamcade.dataset.reader import Dataset
+    from dreamcade.evaluation.criteria import judge
+    from dreamcade.evaluation.evaluate import QUICK, EvaluationPlan, evaluate_world
+    from dreamcade.world.world import World
+
+    plan = QUICK if quick else EvaluationPlan()
+    plan = dataclasses.replace(plan, windows=windows or plan.windows, starts=starts or plan.starts)
+    dataset = Dataset.open(data)
+    loaded = World.load(world)
+    with stage_bars() as progress:
+        figures = evaluate_world(
+            loaded, dataset, report, plan=plan, seed=seed, device=device, sampling_steps=steps, progress=progress
+        )
+    if json:
+        write_json(json, figures)
+    table = Table("", "measured", "must be", "", box=None)
+    for line in judge(figures):
+        word = {True: "[green]holds", False: "[red]fails", None: "[dim]open"}[line.passed]
+        table.add_row(line.title, line.value, line.target, word)
+    console = Console()
+    console.print(table)
+    for note in figures["notes"]:
+        console.print(note, markup=False)
+    for name, reason in dataset.damaged:
+        console.print(f"left out: episode {name} ({reason})", markup=False)
+    console.print(f"report: {report / 'report.html'}", markup=False, soft_wrap=True)

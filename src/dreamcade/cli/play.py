@@ -1,0 +1,65 @@
+"""`dreamcade play`: a local server and the page, in one command."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from dreamcade.core.errors import BadInputError
+
+
+def play(
+    world: Annotated[str | None, typer.Argument(help="A shipped world or a folder; none: all shipped worlds.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes any free one.")] = 8710,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets your network play.")] = "127.0.0.1",
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open nothing.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
+    steps: Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")] = None,
+    players: Annotated[int, typer.Option(min=1, help="How many may play at once.")] = 4,
+) -> None:
+    """Play a world in the browser.
+
+    Example: dreamcade play racing --port 8800
+    """
+    # Imported here: `dreamcade --help` needs neither a web server nor PyTorch.
+    from dreamcade.server.app import Limits
+    from dreamcade.server.arcade import Arcade, load_stage
+    from dreamcade.server.listen import address_of, bind, serve
+
+    names = _worlds_to_play(world)
+    arcade = Arcade(lambda: names, lambda name: load_stage(name, device=device, sampling_steps=steps))
+    with bind(host, port) as listener:
+        address = address_of(host, listener.getsockname()[1])
+        typer.echo(f"Dreamcade is at {address}   (Ctrl-C ends it)")
+        if not no_browser:
+            threading.Thread(target=_open_browser, args=(address,), daemon=True).start()
+        serve(arcade, listener, host, Limits(max_sessions=players))
+
+
+def _worlds_to_play(world: str | None) -> list[str]:
+    """What to load; raises right away for a name that does not exist or a folder that is no world."""
+    from dreamcade.world.manifest import read_manifest
+    from dreamcade.world.shipped import locate, shipped_worlds
+
+    if world is not None:
+        folder = locate(world)
+        read_manifest(folder)
+        return [str(folder)]
+    if not shipped_worlds():
+        raise BadInputError("no world is shipped with this build; name a folder: dreamcade play FOLDER")
+    return shipped_worlds()
+
+
+def _open_browser(address: str) -> None:
+    """Opens the page where there is a screen; the printed address serves everywhere else."""
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return  # webbrowser would start a text browser inside this terminal
+    try:
+        webbrowser.open(address)
+    except (webbrowser.Error, OSError):
+        return

@@ -1,0 +1,108 @@
+"""`dreamcade record`: a scripted driver plays a real game, and the play becomes a dataset."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from dreamcade.core.errors import BadInputError
+from dreamcade.core.files import write_json
+from dreamcade.dataset.format import DatasetMeta, Split
+from dreamcade.dataset.pool import available_cores, write_parallel
+from dreamcade.dataset.writer import DatasetWriter
+from dreamcade.games.recorder import PlaySource
+from dreamcade.games.registry import make_driver, make_game
+
+SEED_STRIDE = 1_000_000
+"""Episode i of recording S has seed S · stride + i: recordings with different seeds share no track."""
+
+
+def record(
+    game: Annotated[str, typer.Argument(help="The game, for example gym:CarRacing-v3.")],
+    out: Annotated[Path, typer.Option(help="Folder of the dataset; an unfinished one is taken up.")],
+    episodes: Annotated[int, typer.Option(help="How many episodes the dataset shall have.")] = 24,
+    size: Annotated[str, typer.Option(help="Frame size, WIDTHxHEIGHT.")] = "720x480",
+    seed: Annotated[int, typer.Option(help="Same seed: same recording.")] = 0,
+    ticks: Annotated[int, typer.Option(help="Length of an episode in ticks.")] = 1000,
+    workers: Annotated[int | None, typer.Option(help="Processes; one per core unless given.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+) -> None:
+    """Record a real game with a scripted driver that covers it.
+
+    Example: dreamcade record gym:CarRacing-v3 --episodes 24 --size 720x480 --seed 0 --out data/racing
+    """
+    frame_size = parse_size(size)
+    for name, value in (("episodes", episodes), ("ticks", ticks), ("workers", 1 if workers is None else workers)):
+        if value < 1:
+            raise BadInputError(f"--{name} must be 1 or more; got {value}")
+    if seed < 0 or episodes > SEED_STRIDE:
+        raise BadInputError(f"--seed must be 0 or more and --episodes at most {SEED_STRIDE}; got {seed} and {episodes}")
+    try:
+        writer = DatasetWriter(out, _meta(game, frame_size, seed, ticks))
+        plan = writer.missing([seed * SEED_STRIDE + i for i in range(episodes)])
+        started, stored = time.perf_counter(), len(writer.episodes)
+        if plan:
+            _run(writer, plan, PlaySource(game, frame_size, ticks), workers or available_cores(), ticks)
+        _report(writer, stored, time.perf_counter() - started, json)
+    except OSError as error:
+        raise BadInputError(f"cannot write to {out} ({error}); choose another folder with --out") from error
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`720x480` → (720, 480). Raises `BadInputError` for anything else."""
+    match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text.strip())
+    if not match:
+        raise BadInputError(f"--size must be WIDTHxHEIGHT, for example 720x480; got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def _meta(name: str, size: tuple[int, int], seed: int, ticks: int) -> DatasetMeta:
+    game = make_game(name, size)
+    driver = type(make_driver(game)).__name__
+    recording: dict[str, str | int | float] = {"seed": seed, "ticks": ticks, "driver": driver}
+    meta = DatasetMeta(game.name, game.controls, size, game.tick_rate, game.licence, "dreamcade record", recording)
+    game.close()
+    return meta
+
+
+def _run(writer: DatasetWriter, plan: list[tuple[int, Split]], source: PlaySource, workers: int, ticks: int) -> None:
+    columns = (
+        TextColumn("recording"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} frames, {task.fields[rate]:.0f}/s, left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("recording", total=len(plan) * ticks, rate=0.0)
+        write_parallel(writer, plan, source, workers, _advance(bar, task))
+
+
+def _advance(bar: Progress, task: TaskID) -> Callable[[int, int], None]:
+    started = time.perf_counter()
+
+    def advance(ticks: int, stored: int) -> None:
+        bar.update(task, completed=ticks, rate=ticks / max(time.perf_counter() - started, 1e-3))
+
+    return advance
+
+
+def _report(writer: DatasetWriter, before: int, seconds: float, file: Path | None) -> None:
+    episodes = writer.episodes
+    fresh = len(episodes) - before
+    frames = sum(e.length for e in episodes)
+    held_out = sum(e.split == "heldout" for e in episodes)
+    size = sum(e.video_bytes + e.columns_bytes for e in episodes)
+    typer.echo(
+        f"{writer.path}: {len(episodes)} episodes ({fresh} new, {held_out} held out), {frames} frames, "
+        f"{frames / writer.meta.tick_rate / 60:.1f} minutes of play, {size / 1e6:.1f} MB; {seconds:.0f} s"
+    )
+    if file:
+        figures = {"episodes": len(episodes), "new_episodes": fresh, "heldout_episodes": held_out, "frames": frames}
+        write_json(file, {**figures, "bytes": size, "seconds": round(seconds, 3)})

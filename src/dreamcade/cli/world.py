@@ -1,0 +1,91 @@
+"""`dreamcade world`: what is there, what is in it, is it whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(name="world", help="List, describe and verify worlds.", no_args_is_help=True)
+
+WorldName = Annotated[str, typer.Argument(metavar="WORLD", help="A shipped name, a folder, or hf://owner/name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.command("list")
+def list_worlds(as_json: AsJson = False) -> None:
+    """List the worlds inside the package.
+
+    Example: dreamcade world list --json
+    """
+    from dreamcade.world import locate, shipped_worlds
+    from dreamcade.world.manifest import read_manifest
+
+    manifests = [read_manifest(locate(name)) for name in shipped_worlds()]
+    if as_json:
+        _print_json([{"name": m.name, "title": m.title, "game": m.game} for m in manifests])
+        return
+    if not manifests:
+        typer.echo("No world is shipped with this build; train one, or name a folder or a hub id.")
+        return
+    table = Table("name", "title", "game", "frame", "rate")
+    for m in manifests:
+        table.add_row(m.name, m.title, m.game, f"{m.frame_size[0]}x{m.frame_size[1]}", f"{m.tick_rate:g} Hz")
+    Console().print(table)
+
+
+@app.command()
+def info(world: WorldName, as_json: AsJson = False) -> None:
+    """Describe a world: game, sizes, controls, card.
+
+    Example: dreamcade world info racing
+    """
+    from dreamcade.world import locate
+    from dreamcade.world.manifest import read_manifest
+
+    folder = locate(world)
+    manifest = read_manifest(folder)
+    if as_json:
+        _print_json({"folder": str(folder), "bytes": _bytes(folder), **manifest.to_json()})
+        return
+    width, height = manifest.frame_size
+    console = Console(highlight=False)
+    console.print(f"[bold]{manifest.title}[/bold] ({manifest.name})\n{manifest.description}\n", soft_wrap=True)
+    table = Table(show_header=False, box=None)
+    table.add_row("game", manifest.game)
+    table.add_row("licence", manifest.licence)
+    table.add_row("frames", f"{width}x{height} at {manifest.tick_rate:g} Hz, {manifest.sampling_steps} sampling steps")
+    table.add_row("controls", ", ".join(manifest.controls.names))
+    table.add_row("size", f"{_bytes(folder) / 2**20:.1f} MiB in {folder}")
+    for key, value in manifest.card.items():
+        table.add_row(key.replace("_", " "), value if isinstance(value, str) else json.dumps(value))
+    console.print(table)
+
+
+@app.command()
+def verify(world: WorldName, as_json: AsJson = False) -> None:
+    """Check a world's hashes, formats and shapes, and make a frame from each of its starts.
+
+    Example: dreamcade world verify racing
+    """
+    from dreamcade.world import verify_world
+
+    with Console(stderr=True).status("making a frame from every start"):
+        checks = verify_world(world)
+    if as_json:
+        _print_json({"world": world, "ok": True, "checks": checks})
+        return
+    for check in checks:
+        typer.echo(f"ok  {check}")
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def _print_json(data: Any) -> None:
+    typer.echo(json.dumps(data, indent=2))

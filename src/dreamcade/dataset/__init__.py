@@ -1,0 +1,1 @@
+"""Episodes on disk: format, writer, reader, sampler, summary."""

@@ -1,0 +1,158 @@
+"""What is in a dataset: size, time, splits, actions, and how much of the game it covers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dreamcade.core.errors import DatasetError
+from dreamcade.core.types import Pixels
+from dreamcade.dataset.format import EpisodeInfo
+from dreamcade.dataset.reader import Dataset
+
+HISTOGRAM_BINS = 9
+STEERED = 0.1
+"""A control farther than this from rest counts as used."""
+SPIN_SLIP, SPIN_SPEED = 0.7, 8.0
+"""A car that moves faster than this, so many radians off its heading, is spinning."""
+BAR_WIDTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """Figures over all whole episodes. Shares are between 0 and 1; `histograms` holds, per control, bin edges and
+    shares; `coverage` what the game's own columns tell (only those that it exposes)."""
+
+    game: str
+    frame_size: tuple[int, int]
+    tick_rate: float
+    episodes: int
+    heldout_episodes: int
+    damaged: dict[str, str]
+    frames: int
+    seconds: float
+    bytes: int
+    used_share: dict[str, float]
+    histograms: dict[str, dict[str, list[float]]]
+    coverage: dict[str, float]
+    styles: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def summarize(dataset: Dataset) -> DatasetSummary:
+    """Reads every episode's columns (no video). Raises `DatasetError` for a dataset without a whole episode."""
+    tables = [(episode, *_tables(dataset, episode)) for episode in dataset.episodes()]
+    good = [(episode, actions, columns) for episode, actions, columns in tables if actions is not None]
+    if not good:
+        raise DatasetError(f"{dataset.path} has no whole episode ({len(dataset.damaged)} damaged); record some first")
+    actions = np.concatenate([a for _, a, _ in good])
+    columns = {n: np.concatenate([c[n] for _, _, c in good]) for n in good[0][2] if all(n in c for _, _, c in good)}
+    episodes = [episode for episode, _, _ in good]
+    return DatasetSummary(
+        game=dataset.meta.game,
+        frame_size=dataset.meta.frame_size,
+        tick_rate=dataset.meta.tick_rate,
+        episodes=len(episodes),
+        heldout_episodes=sum(e.split == "heldout" for e in episodes),
+        damaged=dict(dataset.damaged),
+        frames=len(actions),
+        seconds=len(actions) / dataset.meta.tick_rate,
+        bytes=sum(e.video_bytes + e.columns_bytes for e in episodes),
+        used_share={n: _share(np.abs(actions[:, i]) > STEERED) for i, n in enumerate(dataset.meta.controls.names)},
+        histograms=_histograms(dataset, actions),
+        coverage=_coverage(columns),
+        styles=_styles(columns),
+    )
+
+
+def _tables(dataset: Dataset, episode: EpisodeInfo) -> tuple[NDArray[np.float32] | None, dict[str, NDArray[Any]]]:
+    try:
+        actions = dataset.actions(episode)
+        return actions, {name: dataset.column(episode, name) for name in dataset.column_names(episode)}
+    except DatasetError:
+        return None, {}  # the reader has entered it into `damaged`, which the summary shows
+
+
+def _histograms(dataset: Dataset, actions: NDArray[np.float32]) -> dict[str, dict[str, list[float]]]:
+    low, high = dataset.meta.controls.bounds()
+    histograms = {}
+    for i, name in enumerate(dataset.meta.controls.names):
+        counts, edges = np.histogram(actions[:, i], bins=HISTOGRAM_BINS, range=(float(low[i]), float(high[i])))
+        shares = [round(float(c) / len(actions), 5) for c in counts]
+        histograms[name] = {"edges": [round(float(e), 4) for e in edges], "shares": shares}
+    return histograms
+
+
+def _coverage(columns: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    if "on_track" in columns:
+        found["on_track_share"] = _share(columns["on_track"] >= 2)
+    if "speed" in columns:
+        speed = columns["speed"]
+        found["standing_share"] = _share(speed < 0.5)
+        for percent in (5, 25, 50, 75, 95):
+            found[f"speed_p{percent}"] = round(float(np.percentile(speed, percent)), 2)
+        if "slip_angle" in columns:
+            found["spin_share"] = _share((np.abs(columns["slip_angle"]) > SPIN_SLIP) & (speed > SPIN_SPEED))
+    if "heading_error" in columns:
+        found["wrong_way_share"] = _share(np.abs(columns["heading_error"]) > np.pi / 2)
+    return found
+
+
+def _styles(columns: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    if "style" not in columns:
+        return {}
+    counts = Counter(columns["style"].tolist())
+    return {name: round(n / len(columns["style"]), 4) for name, n in counts.most_common()}
+
+
+def _share(mask: NDArray[np.bool_]) -> float:
+    return round(float(mask.mean()), 4)
+
+
+def summary_text(summary: DatasetSummary) -> str:
+    """The summary for a terminal, histograms drawn as bars."""
+    width, height = summary.frame_size
+    lines = [
+        f"{summary.game}, {width}x{height} at {summary.tick_rate:g} Hz",
+        f"{summary.episodes} episodes ({summary.heldout_episodes} held out), {summary.frames} frames, "
+        f"{summary.seconds / 60:.1f} minutes, {summary.bytes / 1e6:.1f} MB",
+        *(f"damaged: {name}: {reason}" for name, reason in summary.damaged.items()),
+    ]
+    for name, histogram in summary.histograms.items():
+        lines += ["", f"{name} (used in {summary.used_share[name]:.0%} of frames)"]
+        edges, most = histogram["edges"], max(histogram["shares"])
+        for low, high, share in zip(edges, edges[1:], histogram["shares"], strict=False):
+            lines.append(f"  {low:+.2f} … {high:+.2f} {share:7.2%} {'█' * round(BAR_WIDTH * share / most)}")
+    if summary.coverage:
+        lines += ["", "coverage", *(f"  {name:<16} {value:g}" for name, value in summary.coverage.items())]
+    if summary.styles:
+        lines += ["", "driving", *(f"  {name:<16} {share:.1%}" for name, share in summary.styles.items())]
+    return "\n".join(lines)
+
+
+def contact_sheet(dataset: Dataset, columns: int = 6, rows: int = 5, width: int = 240) -> Pixels:
+    """Thumbnails from all over the dataset in reading order, uint8 `[rows·h, columns·width, 3]`."""
+    height = round(width * dataset.meta.frame_size[1] / dataset.meta.frame_size[0])
+    sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
+    episodes = dataset.episodes()
+    for cell in range(rows * columns):
+        total = cell * len(episodes) / (rows * columns)
+        episode = episodes[int(total)]
+        tick = min(episode.length - 1, int((total - int(total) + 0.37 * cell) % 1.0 * episode.length))
+        try:
+            frame = dataset.frames(episode, tick, tick + 1)[0]
+        except DatasetError:
+            continue  # a black cell; the episode is now in `damaged`
+        thumbnail = Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)
+        row, column = divmod(cell, columns)
+        sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = np.asarray(thumbnail)
+    return sheet

@@ -1,0 +1,70 @@
+"""Figures about pictures, and how sure one may be of their mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dreamcade.core.errors import BadInputError
+from dreamcade.core.types import Pixels
+from dreamcade.evaluation.lpips import LPIPS
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+HIGHEST_PSNR = 100.0
+"""What identical pictures score: finite, so that means stay finite."""
+
+
+def psnr(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+    """PSNR in dB, one figure per picture: `[..., H, W, 3]` → `[...]`.
+
+    uint8 pictures range over 0…255, float pictures over −1…1. PSNR = 10·log10(range² / mean squared error).
+    Raises `BadInputError` for shapes or dtypes that differ.
+    """
+    if first.shape != second.shape or first.dtype != second.dtype or first.ndim < 3:
+        raise BadInputError(
+            f"PSNR compares two [..., H, W, 3] of one dtype; got {first.dtype} {list(first.shape)} "
+            f"and {second.dtype} {list(second.shape)}"
+        )
+    span = 255.0 if first.dtype == np.uint8 else 2.0
+    difference = np.subtract(first, second, dtype=np.float32)
+    error = np.square(difference).mean(axis=(-3, -2, -1), dtype=np.float64)
+    figures: NDArray[np.float64] = np.minimum(10 * np.log10(span**2 / np.maximum(error, 1e-12)), HIGHEST_PSNR)
+    return figures
+
+
+@torch.inference_mode()
+def lpips_of_pixels(network: LPIPS, first: Pixels, second: Pixels, chunk: int = 2) -> NDArray[np.float64]:
+    """LPIPS of uint8 pictures `[N, H, W, 3]` → `[N]`."""
+    scores = []
+    device = next(network.parameters()).device
+    for at in range(0, len(first), chunk):
+        pair = [torch.from_numpy(np.array(p[at : at + chunk])).to(device) for p in (first, second)]
+        x, y = (p.permute(0, 3, 1, 2).float() / 127.5 - 1.0 for p in pair)
+        scores.append(network(x, y).cpu().numpy())
+    return np.concatenate(scores).astype(np.float64)
+
+
+def mean_interval(
+    values: Sequence[float] | NDArray[np.float64], groups: Sequence[str], seed: int = 0, draws: int = 2000
+) -> tuple[float, float]:
+    """95 % confidence interval of the mean, by bootstrap over whole groups.
+
+    Windows of one episode resemble each other, so episodes are drawn, not windows; one group gives the plain range
+    of a bootstrap over its values.
+    """
+    array, names = np.asarray(values, np.float64), np.asarray(groups)
+    if len(array) != len(names) or not len(array):
+        raise BadInputError(f"each value needs its group; got {len(array)} values and {len(names)} groups")
+    unique = np.unique(names)
+    blocks = [array[names == name] for name in unique] if len(unique) > 1 else np.split(array, len(array))
+    sums, sizes = np.array([b.sum() for b in blocks]), np.array([len(b) for b in blocks])
+    picks = np.random.default_rng(seed).integers(len(blocks), size=(draws, len(blocks)))
+    means = sums[picks].sum(1) / sizes[picks].sum(1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)

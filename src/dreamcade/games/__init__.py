@@ -1,0 +1,1 @@
+"""Real games become episodes: adapters, scripted drivers and the recorder. Never writes files."""

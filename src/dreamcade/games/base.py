@@ -1,0 +1,50 @@
+"""What a game is to the rest of Dreamcade, and what plays it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from dreamcade.core.controls import Controls
+from dreamcade.core.types import ActionVector, Pixels
+
+
+class Game(Protocol):
+    """A real game with a fixed tick rate. Same seed and same actions: same frames.
+
+    `reset` starts a new play and returns its first frame; `step` takes an action float32 `[A]` and returns
+    `(frame, reward, terminated, truncated)`. Both raise `BadInputError` on what the game cannot take.
+    `state` is what the game exposes about the newest frame, one number per name (the same names every time).
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def controls(self) -> Controls: ...
+    @property
+    def tick_rate(self) -> float: ...
+    @property
+    def licence(self) -> str: ...
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of a frame."""
+        ...
+
+    def reset(self, seed: int) -> Pixels: ...
+    def step(self, action: ActionVector) -> tuple[Pixels, float, bool, bool]: ...
+    def state(self) -> Mapping[str, float]: ...
+    def close(self) -> None: ...
+
+
+class Driver(Protocol):
+    """Chooses actions for one game. Same seed and same states: same actions.
+
+    `reset` comes after the game's own `reset`; `act` maps the newest state to an action float32 `[A]`;
+    `style` names what the driver is doing at the moment.
+    """
+
+    @property
+    def style(self) -> str: ...
+
+    def reset(self, seed: int) -> None: ...
+    def act(self, state: Mapping[str, float]) -> ActionVector: ...

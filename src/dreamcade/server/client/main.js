@@ -1,0 +1,95 @@
+// Puts the page together: which worlds there are, gallery or play, and the address that remembers it.
+
+import { missingCapabilities } from "./capabilities.js";
+import { Gallery } from "./gallery.js";
+import { Player } from "./player.js";
+
+const POLL_WAKING_MS = 400;
+const POLL_GONE_MS = 1500;
+
+const gallerySection = document.getElementById("gallery");
+const playSection = document.getElementById("play");
+const gallery = new Gallery(gallerySection, enter);
+let player = null;
+let worlds = [];
+
+function enter(world, start) {
+  const address = `#/${encodeURIComponent(world.name)}/${encodeURIComponent(start.name)}`;
+  if (location.hash !== address) history.pushState(null, "", address);
+  document.title = `${world.title} · Dreamcade`;
+  gallerySection.hidden = true;
+  playSection.hidden = false;
+  player.enter(world, start);
+}
+
+function showGallery() {
+  if (location.hash) history.pushState(null, "", location.pathname);
+  document.title = "Dreamcade";
+  playSection.hidden = true;
+  gallerySection.hidden = false;
+  gallery.focus();
+}
+
+/** Follows the address: `#/world/start` plays, anything else is the gallery. */
+function route() {
+  const [, name, startName] = location.hash.split("/").map(decodeURIComponent);
+  const world = worlds.find((w) => w.name === name);
+  const start = world?.starts.find((s) => s.name === startName) ?? world?.starts[0];
+  if (player.world) player.leave();
+  if (start) enter(world, start);
+}
+
+async function fetchListing() {
+  const answer = await fetch("/api/worlds");
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  return answer.json();
+}
+
+async function wakeUp() {
+  for (;;) {
+    try {
+      const listing = await fetchListing();
+      if (listing.worlds.length && (listing.state !== "waking" || wanted(listing.worlds))) {
+        worlds = listing.worlds;
+        gallery.showWorlds(worlds, listing.message);
+        return;
+      }
+      if (listing.state === "failed") {
+        gallery.showState("No world can be played", listing.message, true);
+        return;
+      }
+      gallery.showState("Waking the dream", "The world is loading its memories. This takes a few seconds.");
+      await pause(POLL_WAKING_MS);
+    } catch {
+      gallery.showState("The server is away", "Start it again with “dreamcade play”. This page comes back by itself.", true);
+      await pause(POLL_GONE_MS);
+    }
+  }
+}
+
+function wanted(listed) {
+  const name = decodeURIComponent(location.hash.split("/")[1] ?? "");
+  return listed.some((world) => world.name === name);
+}
+
+function pause(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+async function main() {
+  const missing = missingCapabilities();
+  if (missing.length) {
+    document.getElementById("unsupported").hidden = false;
+    document.getElementById("unsupported-reason").textContent = `It lacks ${missing.join(", ")}.`;
+    return;
+  }
+  player = new Player(playSection, showGallery);
+  window.dreamcade = { player, get stats() { return player.stats; }, get state() { return player.state; } };
+  gallerySection.hidden = false;
+  await wakeUp();
+  addEventListener("popstate", route);
+  gallery.focus();
+  route();
+}
+
+main();

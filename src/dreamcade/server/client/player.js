@@ -1,0 +1,218 @@
+// One play: a world, a start, a connection, and every way to control it. All of it ends with leave().
+
+import { Connection } from "./connection.js";
+import { Controls, sameAction } from "./controls.js";
+import { FullScreen } from "./fullscreen.js";
+import { Gamepads } from "./gamepad.js";
+import { Hud } from "./hud.js";
+import { Keyboard } from "./keyboard.js";
+import { KeyHints } from "./keyhints.js";
+import { Screen } from "./screen.js";
+import { Stats } from "./stats.js";
+import { Touch } from "./touch.js";
+import { Veil } from "./veil.js";
+
+const HEARTBEAT_MS = 500;
+const NOTICE_MS = 4000;
+
+export class Player {
+  #root;
+  #onLeave;
+  #screen;
+  #veil;
+  #hud;
+  #fullScreen;
+  #connection = null;
+  #heartbeat = 0;
+  #noticeTimer = 0;
+  #shownNothingYet = true;
+  stats = new Stats();
+  paused = false;
+  world = null;
+
+  /** `onLeave()` when the player goes back to the gallery. */
+  constructor(root, onLeave) {
+    this.#root = root;
+    this.#onLeave = onLeave;
+    this.#screen = new Screen(this.#part("screen"), this.#part("glow"), (frame, now) => this.#shown(frame, now));
+    this.#veil = new Veil(this.#part("veil"));
+    this.#hud = new Hud(this.#part("hud"), this.stats);
+    this.#fullScreen = new FullScreen(root);
+    this.#part("pause").addEventListener("click", () => this.togglePause());
+    this.#part("restart").addEventListener("click", () => this.restart());
+    this.#part("full").addEventListener("click", () => this.toggleFullScreen());
+    this.#part("leave").addEventListener("click", () => this.leave());
+    this.#part("details").addEventListener("click", () => this.#hud.toggleDetails());
+    document.addEventListener("visibilitychange", () => document.hidden && this.pause());
+  }
+
+  get state() {
+    return this.world ? (this.#veil.kind ?? "playing") : "away";
+  }
+
+  /** The controls as they are now, by name. */
+  get action() {
+    return Object.fromEntries(this.controls.all.map((control, i) => [control.name, this.current[i]]));
+  }
+
+  enter(world, start) {
+    this.world = world;
+    this.paused = false;
+    this.stats.reset();
+    this.#shownNothingYet = true;
+    this.#screen.open(world.frame_size);
+    this.#root.style.setProperty("--aspect", `${world.frame_size[0]} / ${world.frame_size[1]}`);
+    this.#root.style.setProperty("--ratio", world.frame_size[0] / world.frame_size[1]);
+    this.#part("world-title").textContent = world.title;
+    this.#part("start-title").textContent = start.title;
+    this.#attachControls(new Controls(world.controls));
+    this.#hud.start(world.tick_rate);
+    this.#connection = new Connection(world.name, start.name, this.#listeners());
+    this.#connection.open();
+    this.#heartbeat = setInterval(() => this.#send(performance.now()), HEARTBEAT_MS);
+    this.#part("screen").focus();
+  }
+
+  leave() {
+    if (!this.world) return;
+    this.world = null;
+    clearInterval(this.#heartbeat);
+    this.#connection.close();
+    this.keyboard.detach();
+    this.gamepads.detach();
+    this.touch.detach();
+    this.#hud.stop();
+    this.#veil.hide();
+    this.#fullScreen.leave();
+    this.#onLeave();
+  }
+
+  pause() {
+    if (!this.world || this.paused) return;
+    this.paused = true;
+    this.#connection.pause();
+    this.#part("pause").setAttribute("aria-pressed", "true");
+    if (this.#connection.ready) this.#showPaused();
+  }
+
+  resume() {
+    if (!this.paused) return;
+    this.paused = false;
+    this.#connection.resume();
+    this.#send(performance.now());
+    this.#part("pause").setAttribute("aria-pressed", "false");
+    if (this.#veil.kind === "paused") this.#veil.hide();
+    this.#part("screen").focus();
+  }
+
+  togglePause() {
+    if (this.paused) this.resume();
+    else this.pause();
+  }
+
+  restart() {
+    this.resume();
+    this.#connection.reset();
+    this.#part("screen").focus();
+  }
+
+  async toggleFullScreen() {
+    if (!(await this.#fullScreen.toggle())) this.#notice("This browser does not allow full screen here.");
+    this.#part("screen").focus();
+  }
+
+  #part(name) {
+    return this.#root.querySelector(`#${name}`);
+  }
+
+  #attachControls(controls) {
+    this.controls = controls;
+    this.current = controls.rest();
+    this.keyboard = new Keyboard(controls, (at) => this.#changed(at), (code) => this.#shortcut(code));
+    this.gamepads = new Gamepads(controls, (at) => this.#changed(at));
+    this.touch = new Touch(controls, this.#part("touch"), (at) => this.#changed(at));
+    this.hints = new KeyHints(controls, this.#part("hints"));
+    this.keyboard.attach();
+    this.touch.attach();
+    this.gamepads.attach();
+  }
+
+  #changed(at) {
+    const next = this.controls.merge([this.keyboard.action, this.gamepads.action, this.touch.action]);
+    if (sameAction(next, this.current)) return;
+    this.current = next;
+    this.hints.show(this.keyboard.held, next);
+    this.#send(at);
+  }
+
+  // Sent again now and then although nothing changed: it keeps the latency read-out true while a key is held.
+  #send(at) {
+    if (!this.paused) this.#connection.input(this.current, at);
+  }
+
+  #shortcut(code) {
+    const actions = {
+      KeyP: () => this.togglePause(), KeyR: () => this.restart(), KeyF: () => this.toggleFullScreen(),
+      KeyI: () => this.#hud.toggleDetails(), Escape: () => this.leave(),
+    };
+    if (!(code in actions)) return false;
+    actions[code]();
+    return true;
+  }
+
+  #listeners() {
+    const back = ["All worlds", () => this.leave()];
+    const again = (label) => [label, () => this.#connection.open()];
+    return {
+      onConnecting: (attempt) => {
+        if (attempt === 0) this.#veil.show("waking", "Waking the dream", "");
+      },
+      onWaking: () => this.#veil.show("waking", "Waking the dream", "The world is loading. This takes a few seconds.", [back]),
+      onReady: () => this.#ready(),
+      onFrame: (frame) => this.#screen.show(frame),
+      onNotice: (message) => this.#notice(message),
+      onLost: (waitMs, attempt) => this.#veil.show(
+        "lost", "The server went away",
+        `Your dream is over, a fresh one starts when the server is back. Trying again (${attempt}) …`,
+        [again("Try now"), back],
+      ),
+      onRefused: (code, message, retryMs) => this.#veil.show(
+        "refused", code === "full" ? "Every place is taken" : "This dream cannot start",
+        retryMs === null ? message : `${message}. Trying again …`, [again("Try again"), back], { focus: true },
+      ),
+    };
+  }
+
+  #ready() {
+    this.stats.reset();
+    this.#shownNothingYet = true;
+    this.keyboard.release(performance.now());
+    if (this.paused) {
+      this.#connection.pause();
+      this.#showPaused();
+      return;
+    }
+    this.#send(performance.now());
+  }
+
+  #shown(frame, now) {
+    this.stats.overtaken = this.#screen.overtaken;
+    this.stats.count(frame, now);
+    if (!this.#shownNothingYet) return;
+    this.#shownNothingYet = false;
+    if (!this.paused) this.#veil.hide();
+  }
+
+  #showPaused() {
+    this.#veil.show("paused", "Paused", "Nothing is dreamed while you are away.",
+      [["Go on", () => this.resume()], ["All worlds", () => this.leave()]], { focus: !document.hidden });
+  }
+
+  #notice(message) {
+    const notice = this.#part("notice");
+    notice.textContent = message;
+    notice.hidden = false;
+    clearTimeout(this.#noticeTimer);
+    this.#noticeTimer = setTimeout(() => { notice.hidden = true; }, NOTICE_MS);
+  }
+}

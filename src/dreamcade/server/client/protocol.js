@@ -1,0 +1,95 @@
+// The page's half of the protocol (server/protocol.py and control_messages.py are the other): read once, here.
+
+export const PROTOCOL_VERSION = 1;
+const MAGIC_D = 0x44;
+const MAGIC_C = 0x43;
+const KIND_FRAME = 1;
+const KIND_INPUT = 2;
+const FRAME_HEADER_BYTES = 52;
+const INPUT_HEADER_BYTES = 16;
+
+/** A message that does not follow the protocol. */
+export class ProtocolError extends Error {}
+
+/** An input message: the controls as Float32Array [A], and the page's clock (ms) when they changed. */
+export function packInput(sequence, clientMs, action) {
+  const buffer = new ArrayBuffer(INPUT_HEADER_BYTES + 4 * action.length);
+  const view = new DataView(buffer);
+  view.setUint8(0, MAGIC_D);
+  view.setUint8(1, MAGIC_C);
+  view.setUint8(2, PROTOCOL_VERSION);
+  view.setUint8(3, KIND_INPUT);
+  view.setUint32(4, sequence >>> 0, true);
+  view.setFloat64(8, clientMs, true);
+  action.forEach((value, i) => view.setFloat32(INPUT_HEADER_BYTES + 4 * i, value, true));
+  return buffer;
+}
+
+/** ArrayBuffer → one frame; `image` is a view of the JPEG bytes. Throws ProtocolError. */
+export function unpackFrame(buffer) {
+  const view = new DataView(buffer);
+  if (buffer.byteLength < FRAME_HEADER_BYTES || view.getUint8(0) !== MAGIC_D || view.getUint8(1) !== MAGIC_C) {
+    throw new ProtocolError("The server sent something that is no frame.");
+  }
+  if (view.getUint8(2) !== PROTOCOL_VERSION || view.getUint8(3) !== KIND_FRAME) {
+    throw new ProtocolError("The server speaks another protocol than this page. Reload the page.");
+  }
+  const size = view.getUint32(12, true);
+  if (buffer.byteLength !== FRAME_HEADER_BYTES + size) {
+    throw new ProtocolError("The server sent an incomplete frame.");
+  }
+  return {
+    tick: view.getUint32(4, true),
+    sequence: view.getUint32(8, true),
+    clientMs: view.getFloat64(16, true),
+    dynamicsMs: view.getFloat32(24, true),
+    decodeMs: view.getFloat32(28, true),
+    encodeMs: view.getFloat32(32, true),
+    waitMs: view.getFloat32(36, true),
+    fps: view.getFloat32(40, true),
+    late: view.getUint32(44, true),
+    dropped: view.getUint32(48, true),
+    image: new Uint8Array(buffer, FRAME_HEADER_BYTES, size),
+  };
+}
+
+export function dumpHello(world, start, seed) {
+  return JSON.stringify({ type: "hello", version: PROTOCOL_VERSION, world, start, seed });
+}
+
+export function dumpReset(seed) {
+  return JSON.stringify({ type: "reset", seed });
+}
+
+/** `pause`, `resume` or `bye`: messages without fields. */
+export function dumpPlain(type) {
+  return JSON.stringify({ type });
+}
+
+const SERVER_FIELDS = {
+  waking: { message: "string" },
+  ready: {
+    version: "number", world: "string", start: "string", seed: "number", tick_rate: "number", action_size: "number",
+  },
+  error: { code: "string", message: "string", fatal: "boolean" },
+  bye: { reason: "string" },
+};
+
+/** JSON text from the server → its message. Throws ProtocolError. */
+export function parseServer(text) {
+  let message;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    throw new ProtocolError("The server sent a message that is not JSON.");
+  }
+  const fields = message !== null && Object.hasOwn(SERVER_FIELDS, message.type) ? SERVER_FIELDS[message.type] : null;
+  if (!fields) throw new ProtocolError("The server sent a message that this page does not know. Reload the page.");
+  for (const [name, type] of Object.entries(fields)) {
+    if (typeof message[name] !== type) throw new ProtocolError(`The server's ${message.type} message lacks ${name}.`);
+  }
+  if (message.type === "ready" && message.version !== PROTOCOL_VERSION) {
+    throw new ProtocolError("The server speaks another protocol than this page. Reload the page.");
+  }
+  return message;
+}

@@ -1,0 +1,82 @@
+"""The model card that the Hugging Face hub renders, written from the manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dreamcade.world.manifest import WorldManifest
+
+_HUB_LICENCES = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0")
+
+
+def model_card(manifest: WorldManifest) -> str:
+    """`README.md` of a bundle: YAML header, how to play, controls, and everything the card says."""
+    width, height = manifest.frame_size
+    parts = [
+        _header(manifest),
+        f"# {manifest.title}\n\n{manifest.description}",
+        "A world for [Dreamcade](https://pypi.org/project/dreamcade/), a real-time generative game engine. "
+        f"It plays at {width}×{height}, {manifest.tick_rate:g} frames per second, "
+        f"{manifest.sampling_steps} sampling step{'s' if manifest.sampling_steps > 1 else ''} a frame.",
+        _how_to_play(manifest),
+        _controls(manifest),
+        *(_section(key, value) for key, value in manifest.card.items()),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _header(manifest: WorldManifest) -> str:
+    licence = manifest.licence.lower()
+    # JSON strings are YAML strings: quoting them so needs no YAML library.
+    lines = (
+        [f"license: {licence}"]
+        if licence in _HUB_LICENCES
+        else ["license: other", f"license_name: {json.dumps(manifest.licence)}"]
+    )
+    tags = ["dreamcade", "world-model", "game", manifest.game]
+    lines += ["library_name: dreamcade", "tags:", *(f"- {json.dumps(tag)}" for tag in tags)]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _how_to_play(manifest: WorldManifest) -> str:
+    code = "\n".join(
+        [
+            "import dreamcade",
+            "",
+            'world = dreamcade.World.load("path/to/this/folder")',
+            "session = dreamcade.Engine(world).open_session(seed=0)",
+            f"frame = session.step({json.dumps(dict.fromkeys(manifest.controls.names[:1], 0.0))})",
+        ]
+    )
+    return f"## Play it\n\n```\ndreamcade play path/to/this/folder\n```\n\n```python\n{code}\n```"
+
+
+def _controls(manifest: WorldManifest) -> str:
+    rows = [
+        (a.label or a.name, f"{a.low:g} … {a.high:g}", ", ".join((*a.negative_keys, *a.positive_keys)))
+        for a in manifest.controls.axes
+    ]
+    rows += [(b.label or b.name, "off / on", ", ".join(b.keys)) for b in manifest.controls.buttons]
+    return "## Controls\n\n" + _table(("control", "range", "keys"), rows) if rows else ""
+
+
+def _section(key: str, value: Any) -> str:
+    title = f"## {key.replace('_', ' ').capitalize()}"
+    if isinstance(value, Mapping):
+        return f"{title}\n\n" + _table(("", ""), [(k.replace("_", " "), _cell(v)) for k, v in value.items()])
+    if isinstance(value, list | tuple):
+        return f"{title}\n\n" + "\n".join(f"- {_cell(item)}" for item in value)
+    return f"{title}\n\n{_cell(value)}"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

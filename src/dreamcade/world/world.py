@@ -1,0 +1,202 @@
+"""A world: codec, dynamics, controls and starts, as one object and as one folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from dreamcade.codec import Codec, CodecConfig
+from dreamcade.core.controls import Controls
+from dreamcade.core.errors import BadInputError, UnknownNameError, WorldError
+from dreamcade.core.files import atomic_folder, write_json
+from dreamcade.dynamics import Dynamics, DynamicsConfig
+from dreamcade.world.aside import aside
+from dreamcade.world.bundle import check_files, file_hash, half_precision, load_weights, write_tensors
+from dreamcade.world.card import model_card
+from dreamcade.world.manifest import (
+    BUNDLE_FILES,
+    CARD_FILE,
+    CODEC_FILE,
+    DYNAMICS_FILE,
+    HASHED_FILES,
+    MANIFEST_FILE,
+    STARTS_FILE,
+    WorldManifest,
+    read_manifest,
+)
+from dreamcade.world.shipped import locate
+from dreamcade.world.starts import Start, read_starts, write_starts
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+@dataclass(eq=False)
+class World:
+    """A playable world in float32 on the CPU; the engine makes its own copy in its own format."""
+
+    manifest: WorldManifest
+    codec: Codec
+    dynamics: Dynamics
+    starts: tuple[Start, ...]
+    folder: Path | None = None
+    """Where it was loaded from or saved to."""
+
+    @classmethod
+    def assemble(
+        cls,
+        codec: Codec,
+        dynamics: Dynamics,
+        starts: Sequence[Start],
+        *,
+        name: str,
+        title: str,
+        description: str,
+        licence: str,
+        game: str,
+        controls: Controls,
+        tick_rate: float,
+        card: Mapping[str, Any] | None = None,
+        sampling_steps: int | None = None,
+    ) -> World:
+        """A world from its trained parts; raises `WorldError` when they do not fit together.
+
+        `sampling_steps` defaults to the dynamics' own number.
+        """
+        manifest = WorldManifest(
+            name=name,
+            title=title,
+            description=description,
+            licence=licence,
+            game=game,
+            controls=controls,
+            frame_size=(codec.config.frame_width, codec.config.frame_height),
+            tick_rate=tick_rate,
+            sampling_steps=sampling_steps or len(dynamics.config.sampling_levels),
+            codec=codec.config.to_json(),
+            dynamics=dynamics.config.to_json(),
+            card=dict(card or {}),
+        )
+        _check_fit(manifest, codec.config, dynamics.config)
+        return cls(manifest, codec.eval(), dynamics.eval(), tuple(starts))
+
+    @classmethod
+    def load(cls, name: str | Path) -> World:
+        """A shipped name, a folder, or a hub id (`hf://owner/name`).
+
+        Raises `UnknownNameError` with the nearest name, or `WorldError` (missing file, damaged or misfitting weights,
+        newer format) that says what to do.
+        """
+        return aside(lambda: cls._load(locate(name)))
+
+    @classmethod
+    def _load(cls, folder: Path) -> World:
+        manifest = read_manifest(folder)
+        if set(manifest.files) != set(HASHED_FILES):
+            raise WorldError(f"{folder / MANIFEST_FILE} must hash {', '.join(HASHED_FILES)}; get the world again")
+        check_files(folder, manifest.files)
+        codec_config, dynamics_config = _read_configs(folder, manifest)
+        codec, dynamics = Codec(codec_config), Dynamics(dynamics_config)
+        load_weights(codec, folder / CODEC_FILE)
+        load_weights(dynamics, folder / DYNAMICS_FILE)
+        starts = read_starts(folder / STARTS_FILE, dynamics_config.latent_shape, dynamics_config.action_size)
+        return cls(manifest, _frozen(codec), _frozen(dynamics), starts, folder)
+
+    def save(self, folder: str | Path, half: bool = True) -> World:
+        """Writes the bundle, whole or not at all, and returns the world as saved (with hashes and folder).
+
+        `half` stores weights as float16. A folder that holds anything but a bundle is left alone: `BadInputError`.
+        """
+        folder = Path(folder)
+        _check_target(folder)
+        with atomic_folder(folder) as temporary:
+            for file, module in ((CODEC_FILE, self.codec), (DYNAMICS_FILE, self.dynamics)):
+                tensors = module.state_dict()
+                write_tensors(temporary / file, half_precision(tensors) if half else tensors)
+            write_starts(temporary / STARTS_FILE, self.starts)
+            (temporary / CARD_FILE).write_text(model_card(self.manifest), encoding="utf-8")
+            files = {name: file_hash(temporary / name) for name in HASHED_FILES}
+            manifest = dataclasses.replace(self.manifest, files=files)
+            write_json(temporary / MANIFEST_FILE, manifest.to_json())
+        return World(manifest, self.codec, self.dynamics, self.starts, folder)
+
+    @property
+    def controls(self) -> Controls:
+        return self.manifest.controls
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.manifest.frame_size
+
+    @property
+    def tick_rate(self) -> float:
+        """Ticks per second."""
+        return self.manifest.tick_rate
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of the weights as they play: worlds of equal identity continue each other's snapshots."""
+        configs = {"codec": self.codec.config.to_json(), "dynamics": self.dynamics.config.to_json()}
+        digest = hashlib.sha256(json.dumps(configs, sort_keys=True).encode())
+        for module in (self.codec, self.dynamics):
+            for name, tensor in sorted(module.state_dict().items()):
+                digest.update(name.encode())
+                digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+    def start(self, name: str | int | None = None) -> Start:
+        """A start by name or number (none: the first). Raises `UnknownNameError` or `BadInputError`."""
+        if not self.starts:
+            raise BadInputError(f"world {self.manifest.name!r} has no starts; open the session with frames= or image=")
+        if isinstance(name, str):
+            found = next((s for s in self.starts if s.name == name), None)
+            if found is None:
+                raise UnknownNameError("start", name, [s.name for s in self.starts])
+            return found
+        index = name or 0
+        if not 0 <= index < len(self.starts):
+            raise BadInputError(f"start must be a name or 0…{len(self.starts) - 1}; got {index}")
+        return self.starts[index]
+
+
+def _read_configs(folder: Path, manifest: WorldManifest) -> tuple[CodecConfig, DynamicsConfig]:
+    try:
+        codec, dynamics = CodecConfig.from_json(manifest.codec), DynamicsConfig.from_json(manifest.dynamics)
+        _check_fit(manifest, codec, dynamics)
+    except (BadInputError, WorldError, TypeError) as error:
+        raise WorldError(f"{folder / MANIFEST_FILE}: {error}; upgrade dreamcade or get the world again") from error
+    return codec, dynamics
+
+
+def _check_fit(manifest: WorldManifest, codec: CodecConfig, dynamics: DynamicsConfig) -> None:
+    pairs = {
+        "frame size": (manifest.frame_size, (codec.frame_width, codec.frame_height)),
+        "latent shape": (codec.latent_shape, dynamics.latent_shape),
+        "action size": (manifest.controls.size, dynamics.action_size),
+    }
+    for what, (expected, got) in pairs.items():
+        if expected != got:
+            raise WorldError(f"the parts do not fit together: {what} is {expected} in one and {got} in the other")
+
+
+def _check_target(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise BadInputError(f"{folder} is a file; name a folder for the world")
+    others = sorted(p.name for p in folder.iterdir() if p.name not in BUNDLE_FILES)
+    if others:
+        raise BadInputError(f"{folder} holds other things ({', '.join(others[:3])}); name a new folder or a world")
+
+
+def _frozen(module: ModuleT) -> ModuleT:
+    return module.eval().requires_grad_(False)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dreamcade.cli.world import app
+from dreamcade.core.errors import UnknownNameError
+from dreamcade.world import World, shipped
+
+
+@pytest.fixture
+def shelf(tiny_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(shipped, "SHIPPED_FOLDER", tmp_path)
+    tiny_world.save(tmp_path / "toy")
+    return tmp_path
+
+
+def invoke(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_list(shelf: Path) -> None:
+    assert "toy" in invoke("list")
+    assert "48x32" in invoke("list")
+    assert json.loads(invoke("list", "--json")) == [{"name": "toy", "title": "Toy", "game": "toy:square"}]
+
+
+def test_list_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipped, "SHIPPED_FOLDER", tmp_path)
+    assert "No world is shipped" in invoke("list")
+    assert json.loads(invoke("list", "--json")) == []
+
+
+def test_info(shelf: Path) -> None:
+    assert "A square that slides." in invoke("info", "toy")
+    data = json.loads(invoke("info", str(shelf / "toy"), "--json"))
+    assert data["name"] == "toy"
+    assert data["bytes"] > 0
+    assert data["frame_size"] == [48, 32]
+
+
+def test_verify(shelf: Path) -> None:
+    assert "ok  4 files match" in invoke("verify", "toy")
+    assert json.loads(invoke("verify", "toy", "--json"))["ok"] is True
+
+
+def test_unknown_world(shelf: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'toy'"):
+        invoke("verify", "toyy")

@@ -1,0 +1,112 @@
+"""A real world of toy size, shared by every room's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from dreamcade.codec import Codec, CodecConfig
+from dreamcade.core.controls import Axis, Button, Controls
+from dreamcade.core.types import Pixels
+from dreamcade.dynamics import Dynamics, DynamicsConfig
+from dreamcade.world import World, make_start
+
+Play = Callable[..., tuple[Pixels, NDArray[np.float32]]]
+WIDTH, HEIGHT = 48, 32
+
+
+@pytest.fixture(autouse=True)
+def _one_torch_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Toy models gain nothing from two threads, and threads that wait for each other stall on a busy machine."""
+    monkeypatch.setattr("dreamcade.core.device.cpu_threads", lambda limit=None: 1)
+    monkeypatch.setattr("dreamcade.engine.engine.cpu_threads", lambda limit=None: 1)
+    torch.set_num_threads(1)
+
+
+def play_toy(length: int, seed: int = 0) -> tuple[Pixels, NDArray[np.float32]]:
+    """Frames uint8 `[length, 32, 48, 3]` of a square that follows its actions float32 `[length, 2]`."""
+    rng = np.random.default_rng(seed)
+    frames = np.full((length, HEIGHT, WIDTH, 3), 60, np.uint8)
+    actions = np.stack([rng.uniform(-1, 1, length), rng.integers(0, 2, length)], 1).astype(np.float32)
+    x = 20.0
+    for frame, action in zip(frames, actions, strict=True):
+        frame[12:20, int(x) : int(x) + 8] = (220, 40, 40)
+        x = float(np.clip(x + 3 * action[0], 0, WIDTH - 8))
+    return frames, actions
+
+
+@pytest.fixture(scope="session")
+def toy_play() -> Play:
+    return play_toy
+
+
+@pytest.fixture(scope="session")
+def toy_controls() -> Controls:
+    return Controls(
+        axes=(Axis("steer", negative_keys=("ArrowLeft",), positive_keys=("ArrowRight",), label="steer"),),
+        buttons=(Button("jump", keys=("Space",)),),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_world(toy_controls: Controls) -> World:
+    """48×32, 50 Hz, one axis and one button, two starts; random weights that react to actions, noise and memory."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        codec = Codec(
+            CodecConfig(
+                frame_height=HEIGHT,
+                frame_width=WIDTH,
+                reduction=4,
+                width=16,
+                blocks=1,
+                detail_width=8,
+            )
+        )
+        channels, height, width = codec.config.latent_shape
+        dynamics = Dynamics(
+            DynamicsConfig(
+                latent_channels=channels,
+                latent_height=height,
+                latent_width=width,
+                patch=2,
+                action_size=toy_controls.size,
+                action_history=4,
+                code_size=6,
+                width=16,
+                depth=2,
+                heads=2,
+                memory=4,
+                memory_layers=(1,),
+                condition_width=16,
+                feature_channels=4,
+                painter_width=8,
+            )
+        )
+        for module in (codec, dynamics):  # layers that start at zero would hide what depends on them
+            for parameter in module.parameters():
+                if not bool(parameter.any()):
+                    torch.nn.init.normal_(parameter, std=0.2)
+    frames, actions = play_toy(6)
+    dynamics.coder.fit(codec.encode(torch.from_numpy(frames).permute(0, 3, 1, 2)[None] / 127.5 - 1)[0].detach())
+    starts = [
+        make_start("left", "From the left", codec, frames[:3], actions[:3]),
+        make_start("right", "From the right", codec, frames[2:], actions[2:]),
+    ]
+    return World.assemble(
+        codec,
+        dynamics,
+        starts,
+        name="toy",
+        title="Toy",
+        description="A square that slides.",
+        licence="CC0-1.0",
+        game="toy:square",
+        controls=toy_controls,
+        tick_rate=50.0,
+        card={"data": "6 frames of a square", "metrics": {"psnr_h1": 12.34567, "frames": 6}, "machine": ["a laptop"]},
+    )

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dreamcade.core.errors import DatasetError
+from dreamcade.dataset.format import DatasetMeta
+from dreamcade.dataset.reader import Dataset
+from dreamcade.dataset.summary import contact_sheet, summarize, summary_text
+from dreamcade.dataset.writer import DatasetWriter
+
+
+def test_figures_agree_with_the_episodes(stored: Path) -> None:
+    dataset = Dataset.open(stored)
+    summary = summarize(dataset)
+    actions = np.concatenate([dataset.actions(e) for e in dataset.episodes()])
+    assert (summary.episodes, summary.heldout_episodes, summary.frames) == (3, 1, 120)
+    assert summary.seconds == pytest.approx(120 / 25)
+    assert summary.used_share["jump"] == pytest.approx(float(actions[:, 1].mean()), abs=1e-3)
+    for histogram in summary.histograms.values():
+        assert sum(histogram["shares"]) == pytest.approx(1.0, abs=1e-3)
+    assert 0.3 < summary.coverage["on_track_share"] < 0.9
+    assert set(summary.styles) == {"calm", "wild"}
+    assert json.loads(json.dumps(summary.to_json()))["frames"] == 120
+
+
+def test_the_text_names_what_is_damaged(stored: Path) -> None:
+    (stored / "episodes" / "episode-000000000001" / "video.mp4").unlink()
+    path = stored / "episodes" / "episode-000000000000" / "columns.parquet"
+    path.write_bytes(bytes(path.stat().st_size))
+    summary = summarize(Dataset.open(stored))
+    text = summary_text(summary)
+    assert summary.episodes == 1
+    assert "damaged: episode-000000000001" in text
+    assert "damaged: episode-000000000000" in text
+    assert "steer" in text
+    assert "█" in text
+
+
+def test_a_contact_sheet_shows_frames(stored: Path) -> None:
+    sheet = contact_sheet(Dataset.open(stored), columns=3, rows=2, width=48)
+    assert sheet.shape == (2 * 32, 3 * 48, 3)
+    assert sheet.dtype == np.uint8
+    assert (sheet.reshape(2, 32, 3, 48, 3).std(axis=(1, 3, 4)) > 5).all()
+
+
+def test_an_empty_dataset_is_refused(tmp_path: Path, meta: DatasetMeta) -> None:
+    DatasetWriter(tmp_path / "data", meta)
+    with pytest.raises(DatasetError, match="no whole episode"):
+        summarize(Dataset.open(tmp_path / "data"))

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dreamcade.core.errors import BadInputError, DatasetError
+from dreamcade.core.types import Episode
+from dreamcade.dataset.format import DatasetMeta, read_index
+from dreamcade.dataset.reader import Dataset
+from dreamcade.dataset.video import VideoWriter
+from dreamcade.dataset.writer import DatasetWriter, write_episode
+
+Make = Callable[..., Episode]
+
+
+def test_the_folder_is_as_documented(stored: Path) -> None:
+    files = sorted(str(f.relative_to(stored)) for f in stored.rglob("*") if f.is_file())
+    names = [f"episodes/episode-{seed:012d}" for seed in range(3)]
+    expected = [f"{n}/{f}" for n in names for f in ("columns.parquet", "episode.json", "video.mp4")]
+    assert files == ["dataset.json", *expected]
+
+
+def test_an_existing_recording_is_taken_up(stored: Path, meta: DatasetMeta) -> None:
+    writer = DatasetWriter(stored, meta)
+    assert [e.seed for e in writer.episodes] == [0, 1, 2]
+    assert [seed for seed, _ in writer.missing(range(5))] == [3, 4]
+    assert read_index(stored)[1] == writer.episodes
+
+
+def test_a_whole_episode_that_the_index_missed_is_kept(stored: Path, meta: DatasetMeta, make_episode: Make) -> None:
+    DatasetWriter(stored, meta)
+    episode = make_episode(3)
+
+    class Row:
+        def __init__(self, t: int) -> None:
+            self.frame, self.action, self.columns = episode.frames[t], episode.actions[t], {"t": t}
+
+    write_episode(stored, meta, 3, "train", (Row(t) for t in range(5)))  # the recorder dies before `add`
+    assert [e.seed for e in DatasetWriter(stored, meta).episodes] == [0, 1, 2, 3]
+
+
+def test_damaged_and_half_written_episodes_are_recorded_again(stored: Path, meta: DatasetMeta) -> None:
+    (stored / "episodes" / "episode-000000000001" / "video.mp4").write_bytes(b"short")
+    (stored / "episodes" / ".episode-000000000009.x.part").mkdir()
+    writer = DatasetWriter(stored, meta)
+    assert [seed for seed, _ in writer.missing(range(3))] == [1]
+    assert not list((stored / "episodes").glob(".*"))
+
+
+def test_another_recording_is_refused(stored: Path, meta: DatasetMeta, other_meta: DatasetMeta) -> None:
+    before = (stored / "dataset.json").read_bytes()
+    with pytest.raises(DatasetError, match=r"another recording \(seed is 0 there, 1 here\)"):
+        DatasetWriter(stored, other_meta)
+    with pytest.raises(DatasetError, match="frame_size"):
+        DatasetWriter(stored, replace(meta, frame_size=(64, 48)))
+    assert (stored / "dataset.json").read_bytes() == before
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path, meta: DatasetMeta) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(DatasetError, match="not empty"):
+        DatasetWriter(tmp_path, meta)
+    assert [f.name for f in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_frames_and_actions_that_do_not_fit_leave_nothing(
+    tmp_path: Path, meta: DatasetMeta, make_episode: Make
+) -> None:
+    writer = DatasetWriter(tmp_path / "data", meta)
+    good = make_episode(0)
+    bad = [
+        replace(good, frames=good.frames[:, :-2]),
+        replace(good, frames=good.frames.astype(np.float32)),
+        replace(good, actions=np.full_like(good.actions, np.nan)),
+        replace(good, actions=good.actions[:, :1]),
+        replace(good, frames=good.frames[:0], actions=good.actions[:0]),
+    ]
+    for episode in bad:
+        with pytest.raises(BadInputError):
+            writer.write(episode, "train")
+    assert not list((tmp_path / "data" / "episodes").iterdir())
+    assert Dataset.open(tmp_path / "data").episodes() == []
+
+
+def test_a_full_disk_is_one_clear_error(
+    stored: Path, meta: DatasetMeta, make_episode: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(VideoWriter, "append", full)
+    with pytest.raises(BadInputError, match="disk is full"):
+        DatasetWriter(stored, meta).write(make_episode(5), "train")
+    assert len(list((stored / "episodes").iterdir())) == 3

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dreamcade.core.errors import BadInputError
+from dreamcade.evaluation.lpips import LPIPS
+from dreamcade.evaluation.metrics import HIGHEST_PSNR, lpips_of_pixels, mean_interval, psnr
+
+
+def test_psnr_of_known_error() -> None:
+    first = np.zeros((2, 8, 8, 3), np.uint8)
+    second = first.copy()
+    second[1] = 10
+    assert psnr(first, second) == pytest.approx([HIGHEST_PSNR, 10 * np.log10(255**2 / 100)])
+
+
+def test_psnr_knows_the_range_of_floats() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 1, 8, 8, 3)).astype(np.uint8)
+    as_float = pixels.astype(np.float32) / 127.5 - 1
+    assert psnr(as_float[0], as_float[1]) == pytest.approx(psnr(pixels[0], pixels[1]), abs=1e-3)
+
+
+def test_psnr_refuses_other_shapes_and_dtypes() -> None:
+    with pytest.raises(BadInputError, match="one dtype"):
+        psnr(np.zeros((1, 8, 8, 3), np.uint8), np.zeros((1, 8, 8, 3), np.float32))
+    with pytest.raises(BadInputError, match="compares two"):
+        psnr(np.zeros((1, 8, 8, 3), np.uint8), np.zeros((2, 8, 8, 3), np.uint8))
+
+
+def test_interval_holds_the_mean_and_widens_for_groups() -> None:
+    values = np.repeat([1.0, 2.0, 3.0, 4.0], 25)
+    alone = mean_interval(values, [str(i) for i in range(100)])
+    grouped = mean_interval(values, [str(int(v)) for v in values])
+    assert alone[0] < 2.5 < alone[1]
+    assert grouped[0] < alone[0]
+    assert alone[1] < grouped[1]
+
+
+def test_interval_of_one_group_draws_its_values() -> None:
+    low, high = mean_interval([1.0, 2.0, 3.0], ["a", "a", "a"])
+    assert low < 2.0 < high
+
+
+def test_interval_needs_values() -> None:
+    with pytest.raises(BadInputError, match="needs its group"):
+        mean_interval([], [])
+
+
+def test_lpips_of_pixels_counts_pictures() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
+    other = pixels.copy()
+    other[1] = 255 - other[1]
+    scores = lpips_of_pixels(LPIPS.load(), pixels, other)
+    assert scores.shape == (3,)
+    assert scores[0] == scores[2] == 0
+    assert scores[1] > 0.05

@@ -1,0 +1,286 @@
+"""A real Chromium plays through the real server: keys in, frames out, and what happens when things go wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import simplejpeg
+
+from dreamcade.world import World, shipped_worlds
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
+]
+Serve = Callable[..., "Server"]
+
+
+class Server:
+    """`dreamcade play` in a process of its own."""
+
+    def __init__(self, world: str, port: int, *options: str) -> None:
+        self.address = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-c", "from dreamcade.cli import main; main()", "play", world, "--no-browser"]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        self.process = subprocess.Popen([*command, "--port", str(port), *options], env=environment)
+
+    def health(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.address}/api/health", timeout=5) as answer:
+            return dict(json.load(answer))
+
+    def wait_until_awake(self, seconds: float = 60.0) -> Server:
+        wait_for(self._awake, seconds, "the server to wake its world")
+        return self
+
+    def _awake(self) -> bool:
+        assert self.process.poll() is None, "the server ended"
+        try:
+            return bool(self.health()["state"] == "awake")
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+
+
+class Page:
+    """The page, as a player uses it: keys go through the browser, figures come from the page's own read-out."""
+
+    def __init__(self, context: Any, address: str) -> None:
+        self.errors: list[str] = []
+        self.page = context.new_page()
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(address)
+        self.keyboard = self.page.keyboard
+
+    def value(self, expression: str) -> Any:
+        return self.page.evaluate(expression)
+
+    def wait(self, expression: str, seconds: float = 20.0) -> None:
+        wait_for(lambda: self.value(expression), seconds, expression)
+
+    def wait_for_play(self) -> Page:
+        self.wait("window.dreamcade?.state === 'playing' && dreamcade.stats.frames > 5", 60)
+        return self
+
+    def picture(self) -> np.ndarray:
+        """What is on the canvas: float32 `[H, W, 3]`."""
+        url = self.value("document.getElementById('screen').toDataURL('image/jpeg', 0.95)")
+        return simplejpeg.decode_jpeg(base64.b64decode(url.split(",")[1])).astype(np.float32)
+
+    def hold(self, *keys: str, seconds: float) -> None:
+        for key in keys:
+            self.keyboard.down(key)
+        time.sleep(seconds)
+        for key in keys:
+            self.keyboard.up(key)
+
+
+def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:g} s for: {what}"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def context(browser: Any) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    servers: list[Server] = []
+
+    def start(world: str, port: int, *options: str) -> Server:
+        servers.append(Server(world, port, *options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def toy(tiny_world: World, tmp_path: Path) -> str:
+    tiny_world.save(tmp_path / "toy")
+    return str(tmp_path / "toy")
+
+
+@pytest.mark.skipif("racing" not in shipped_worlds(), reason="the world 'racing' is not in this build")
+def test_somebody_drives_for_twenty_seconds(serve: Serve, context: Any, tmp_path: Path) -> None:
+    server = serve("racing", free_port())
+    page = Page(context, server.address)
+    page.wait("!!document.querySelector('.start')", 60)
+    page.page.screenshot(path=tmp_path / "gallery.png")
+    page.keyboard.press("Enter")  # the first start has the focus
+    page.wait_for_play()
+
+    began, tick = time.monotonic(), page.value("dreamcade.stats.tick")
+    rates = []
+    page.keyboard.down("ArrowUp")
+    for key in ("ArrowLeft", "ArrowRight") * 5:
+        page.hold(key, seconds=0.6)
+        before = page.picture()
+        time.sleep(1.2)
+        assert np.abs(page.picture() - before).mean() > 0.5, "the picture stands still with the gas held"
+        rates.append(page.value("dreamcade.stats.fps"))
+    page.page.screenshot(path=tmp_path / "driving.png")
+    played = time.monotonic() - began
+    ticks = page.value("dreamcade.stats.tick") - tick
+    latency = page.value("dreamcade.stats.latencyMs")
+    print(
+        f"displayed {np.median(rates):.1f} fps (lowest {min(rates):.1f}), {ticks / played:.1f} ticks/s, "
+        f"key to picture {latency:.0f} ms (median), screenshots in {tmp_path}"
+    )
+    page.keyboard.up("ArrowUp")
+
+    rate = json.load(urllib.request.urlopen(f"{server.address}/api/worlds"))["worlds"][0]["tick_rate"]
+    assert played >= 18
+    assert np.median(rates) >= 0.9 * rate
+    assert ticks >= 0.9 * rate * played
+    assert 0 < latency < 300
+    assert not page.errors
+
+
+@pytest.mark.skipif("racing" not in shipped_worlds(), reason="the world 'racing' is not in this build")
+def test_the_picture_answers_the_keys(serve: Serve, context: Any) -> None:
+    server = serve("racing", free_port()).wait_until_awake()
+    page = Page(context, server.address + "/#/racing/first")
+    page.wait_for_play()
+
+    def drive(*keys: str) -> np.ndarray:
+        page.keyboard.press("r")
+        page.wait("dreamcade.stats.tick < 10")
+        page.hold("ArrowUp", *keys, seconds=1.2)
+        return page.picture()
+
+    straight, again, left, right = drive(), drive(), drive("ArrowLeft"), drive("ArrowRight")
+    noise = np.abs(straight - again).mean()
+    assert np.abs(left - right).mean() > max(4.0, 1.2 * noise)
+    assert not page.errors
+
+
+def test_keys_reach_the_engine_and_light_up(serve: Serve, context: Any, toy: str) -> None:
+    server = serve(toy, free_port()).wait_until_awake()
+    page = Page(context, server.address + "/#/toy/right").wait_for_play()
+    assert page.page.locator("#start-title").inner_text() == "From the right"
+    page.keyboard.down("ArrowLeft")
+    page.keyboard.down("Space")
+    assert page.value("dreamcade.player.action") == {"steer": -1, "jump": 1}
+    assert page.page.locator("kbd.lit").all_inner_texts() == ["←", "Space"]
+    page.keyboard.down("ArrowRight")  # the newer of two opposite keys wins
+    assert page.value("dreamcade.player.action")["steer"] == 1
+    page.page.evaluate("window.dispatchEvent(new Event('blur'))")
+    assert page.value("dreamcade.player.action") == {"steer": 0, "jump": 0}
+    page.wait("dreamcade.stats.latencyMs !== null")
+    assert not page.errors
+
+
+def test_a_paused_or_hidden_page_costs_nothing(serve: Serve, context: Any, toy: str) -> None:
+    server = serve(toy, free_port()).wait_until_awake()
+    page = Page(context, server.address + "/#/toy/left").wait_for_play()
+    page.value("""Object.defineProperty(document, 'hidden', {value: true, configurable: true}),
+                  document.dispatchEvent(new Event('visibilitychange'))""")
+    assert page.value("dreamcade.state") == "paused"
+    time.sleep(0.3)
+    tick = page.value("dreamcade.stats.tick")
+    spent = cpu_seconds(server.process.pid)
+    time.sleep(2.0)
+    assert page.value("dreamcade.stats.tick") == tick
+    assert cpu_seconds(server.process.pid) - spent < 0.1
+    page.value("delete document.hidden")
+    page.keyboard.press("p")
+    page.wait(f"dreamcade.stats.tick > {tick} + 10 && dreamcade.state === 'playing'")
+    page.keyboard.press("Escape")
+    page.wait("dreamcade.state === 'away'")
+    wait_for(lambda: server.health()["sessions"] == 0, 5, "the session to end with the play")
+    assert page.page.locator("#gallery").is_visible()
+
+
+def test_the_page_comes_back_with_the_server(serve: Serve, context: Any, toy: str, tmp_path: Path) -> None:
+    port = free_port()
+    server = serve(toy, port).wait_until_awake()
+    page = Page(context, server.address + "/#/toy/right").wait_for_play()
+    server.stop()
+    page.wait("dreamcade.state === 'lost'")
+    page.page.screenshot(path=tmp_path / "lost.png")
+    assert "server went away" in page.page.locator("#veil").inner_text()
+    serve(toy, port)
+    page.wait("dreamcade.state === 'playing'", 60)
+    assert page.page.locator("#start-title").inner_text() == "From the right"
+    assert not page.errors
+
+
+def test_two_play_at_once_and_a_third_waits_for_a_place(serve: Serve, context: Any, toy: str) -> None:
+    server = serve(toy, free_port(), "--players", "2").wait_until_awake()
+    one = Page(context, server.address + "/#/toy/left").wait_for_play()
+    two = Page(context, server.address + "/#/toy/left").wait_for_play()
+    one.keyboard.down("ArrowLeft")
+    assert one.value("dreamcade.player.action.steer") == -1
+    assert two.value("dreamcade.player.action.steer") == 0
+    before = two.value("dreamcade.stats.frames")
+    two.wait(f"dreamcade.stats.frames > {before} + 20")
+    third = Page(context, server.address + "/#/toy/left")
+    third.wait("window.dreamcade?.state === 'refused'")
+    assert "Every place is taken" in third.page.locator("#veil").inner_text()
+    one.page.close()
+    third.wait("dreamcade.state === 'playing'", 20)
+
+
+def test_a_browser_that_lacks_something_is_told_what(serve: Serve, context: Any, toy: str) -> None:
+    server = serve(toy, free_port()).wait_until_awake()
+    context.add_init_script("delete window.createImageBitmap")
+    page = Page(context, server.address)
+    page.wait("!document.getElementById('unsupported').hidden")
+    assert "createImageBitmap" in page.page.locator("#unsupported").inner_text()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used so far."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("reads /proc")
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,164 @@
+"""Bundles: what is saved is what is loaded, and what is wrong is said in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dreamcade.core.errors import BadInputError, UnknownNameError, WorldError
+from dreamcade.world import World
+from dreamcade.world.manifest import CODEC_FILE, DYNAMICS_FILE, HASHED_FILES, STARTS_FILE
+
+
+@pytest.fixture
+def folder(tiny_world: World, tmp_path: Path) -> Path:
+    path = tmp_path / "toy"
+    tiny_world.save(path)
+    return path
+
+
+def edit_manifest(folder: Path, **changes: Any) -> None:
+    path = folder / "world.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_full_precision_round_trip_is_exact(tiny_world: World, tmp_path: Path) -> None:
+    saved = tiny_world.save(tmp_path / "w", half=False)
+    loaded = World.load(tmp_path / "w")
+    assert loaded.manifest == saved.manifest
+    assert set(loaded.manifest.files) == set(HASHED_FILES)
+    for name, tensor in tiny_world.dynamics.state_dict().items():
+        assert torch.equal(tensor, loaded.dynamics.state_dict()[name])
+    assert loaded.identity == tiny_world.identity
+    for ours, theirs in zip(tiny_world.starts, loaded.starts, strict=True):
+        assert (ours.name, ours.title, ours.thumbnail) == (theirs.name, theirs.title, theirs.thumbnail)
+        assert torch.equal(ours.latents, theirs.latents)
+        assert torch.equal(ours.actions, theirs.actions)
+
+
+def test_half_precision_is_loaded_as_float32(folder: Path, tiny_world: World) -> None:
+    loaded = World.load(folder)
+    assert {p.dtype for p in loaded.dynamics.parameters()} == {torch.float32}
+    assert not any(p.requires_grad for p in loaded.codec.parameters())
+    for name, tensor in tiny_world.codec.state_dict().items():
+        torch.testing.assert_close(loaded.codec.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
+    assert loaded.identity != tiny_world.identity
+    assert loaded.frame_size == (48, 32)
+    assert loaded.tick_rate == 50.0
+    assert loaded.controls == tiny_world.controls
+
+
+def test_actions_of_a_start_led_to_its_frames(tiny_world: World) -> None:
+    assert not tiny_world.starts[0].actions[0].any()
+    assert tiny_world.starts[0].actions[1:].any()
+
+
+def test_saving_again_replaces_the_world(folder: Path, tiny_world: World) -> None:
+    before = World.load(folder).identity
+    World.load(folder).save(folder)
+    assert World.load(folder).identity == before
+    assert [p.name for p in folder.parent.iterdir()] == ["toy"]
+
+
+def test_saving_leaves_a_foreign_folder_alone(tiny_world: World, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(BadInputError, match=r"thesis\.tex"):
+        tiny_world.save(tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_an_interrupted_save_keeps_the_old_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World.load(folder)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dreamcade.world.world.write_starts", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        world.save(folder)
+    assert World.load(folder).identity == world.identity
+    assert [p.name for p in folder.parent.iterdir()] == ["toy"]
+
+
+@pytest.mark.parametrize("name", HASHED_FILES)
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(WorldError, match=f"{name} is missing; get the world again"):
+        World.load(folder)
+
+
+@pytest.mark.parametrize("name", [CODEC_FILE, DYNAMICS_FILE, STARTS_FILE])
+def test_a_flipped_bit_is_noticed(folder: Path, name: str) -> None:
+    data = bytearray((folder / name).read_bytes())
+    data[-5] ^= 1
+    (folder / name).write_bytes(data)
+    with pytest.raises(WorldError, match=f"{name} is damaged or was changed"):
+        World.load(folder)
+
+
+@pytest.mark.parametrize("name", [CODEC_FILE, DYNAMICS_FILE, STARTS_FILE])
+def test_a_file_that_is_no_safetensors_is_refused(folder: Path, name: str) -> None:
+    """Its hash may be right all the same: then the format itself must say no, and nothing is unpickled."""
+    torch.save({"weights": torch.zeros(3)}, folder / name)
+    rehash(folder, name)
+    with pytest.raises(WorldError, match=f"{name} is damaged"):
+        World.load(folder)
+
+
+def test_weights_of_other_sizes_are_refused(folder: Path) -> None:
+    codec = json.loads((folder / "world.json").read_text())["codec"]
+    edit_manifest(folder, codec={**codec, "width": 32})
+    with pytest.raises(WorldError, match="does not fit the config"):
+        World.load(folder)
+
+
+def test_swapped_weights_are_refused(folder: Path) -> None:
+    (folder / CODEC_FILE).write_bytes((folder / DYNAMICS_FILE).read_bytes())
+    rehash(folder, CODEC_FILE)
+    with pytest.raises(WorldError, match=r"does not fit the config in world\.json: it lacks"):
+        World.load(folder)
+
+
+def test_parts_that_do_not_fit_together_are_refused(folder: Path) -> None:
+    edit_manifest(folder, frame_size=[96, 32])
+    with pytest.raises(WorldError, match="frame size"):
+        World.load(folder)
+
+
+def test_unknown_config_keys_are_refused(folder: Path) -> None:
+    codec = json.loads((folder / "world.json").read_text())["codec"]
+    edit_manifest(folder, codec={**codec, "colour": 1})
+    with pytest.raises(WorldError, match="does not know colour"):
+        World.load(folder)
+
+
+def test_weights_that_are_not_finite_are_refused(folder: Path, tiny_world: World) -> None:
+    from dreamcade.world.bundle import write_tensors
+
+    tensors = dict(tiny_world.codec.state_dict())
+    name = next(iter(tensors))
+    tensors[name] = torch.full_like(tensors[name], float("nan"))
+    write_tensors(folder / CODEC_FILE, tensors)
+    rehash(folder, CODEC_FILE)
+    with pytest.raises(WorldError, match="not finite"):
+        World.load(folder)
+
+
+def test_starts_by_name_and_number(tiny_world: World) -> None:
+    assert tiny_world.start().name == tiny_world.start(0).name == "left"
+    assert tiny_world.start("right").name == tiny_world.start(1).name == "right"
+    with pytest.raises(UnknownNameError, match="did you mean 'right'"):
+        tiny_world.start("rigth")
+    with pytest.raises(BadInputError, match="0…1; got 2"):
+        tiny_world.start(2)
+
+
+def rehash(folder: Path, name: str) -> None:
+    from dreamcade.world.bundle import file_hash
+
+    files = json.loads((folder / "world.json").read_text())["files"]
+    edit_manifest(folder, files={**files, name: file_hash(folder / name)})
