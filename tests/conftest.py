@@ -90,7 +90,8 @@ def tiny_world(toy_controls: Controls) -> World:
         for module in (codec, dynamics):  # layers that start at zero would hide what depends on them
             for parameter in module.parameters():
                 if not bool(parameter.any()):
-                    torch.nn.init.normal_(parameter, std=0.2)
+                    spread = 0.5 * parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1
+                    torch.nn.init.normal_(parameter, std=spread)
     frames, actions = play_toy(6)
     dynamics.coder.fit(codec.encode(torch.from_numpy(frames).permute(0, 3, 1, 2)[None] / 127.5 - 1)[0].detach())
     starts = [

@@ -66,11 +66,14 @@ def test_neighbours_do_not_matter(engine: Engine) -> None:
 
 
 def test_batched_is_alone(tiny_world: World) -> None:
-    """In float32 a batch makes the frames that each session makes alone, up to one rounding of a pixel."""
+    """In float32 a batch makes the frames that each session makes alone, up to one rounding of a pixel.
+
+    A few frames are enough: random weights blow any difference up, whatever made it.
+    """
     together, apart = (Engine(tiny_world, device="cpu", dtype=torch.float32) for _ in range(2))
     pairs = [(together.open_session(seed=s, start=s % 2), apart.open_session(seed=s, start=s % 2)) for s in range(6)]
     rng = np.random.default_rng(0)
-    for _ in range(20):
+    for _ in range(6):
         actions = [np.array([rng.uniform(-1, 1), rng.integers(2)], np.float32) for _ in pairs]
         frames = together.step_many({b: action for (b, _), action in zip(pairs, actions, strict=True)})
         for (batched, alone), action in zip(pairs, actions, strict=True):

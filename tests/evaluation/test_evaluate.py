@@ -61,8 +61,8 @@ def test_verdicts() -> None:
     good = {
         "psnr_codec": 36.0, "psnr_h1": 35.1, "psnr_h16": 29.0, "psnr_h16_persistence": 20.0, "steer_response": 1.0,
         "pilot_seconds_median": 60.0, "pilot_limit": 60.0, "pilot_starts": 12, "pilot_reached_60s": 10,
-        "pilot_steer_share": 0.2,
+        "pilot_steer_share": 0.2, "pilot_frame_difference": 0.9, "pilot_frame_difference_real": 1.0,
     }  # fmt: skip
     assert all(c.passed for c in judge(good))
-    bad = {**good, "psnr_h1": 34.9, "pilot_reached_60s": 9, "steer_response": None}
-    assert [c.passed for c in judge(bad)] == [True, False, True, None, True, False, True]
+    bad = {**good, "psnr_h1": 34.9, "pilot_reached_60s": 9, "steer_response": None, "pilot_frame_difference": 0.01}
+    assert [c.passed for c in judge(bad)] == [True, False, True, None, True, False, True, False]

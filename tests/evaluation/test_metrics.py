@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from dreamcade.core.errors import BadInputError
 from dreamcade.evaluation.lpips import LPIPS
@@ -47,11 +48,12 @@ def test_interval_needs_values() -> None:
         mean_interval([], [])
 
 
-def test_lpips_of_pixels_counts_pictures() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
-    other = pixels.copy()
-    other[1] = 255 - other[1]
-    scores = lpips_of_pixels(LPIPS.load(), pixels, other)
-    assert scores.shape == (3,)
-    assert scores[0] == scores[2] == 0
-    assert scores[1] > 0.05
+def test_lpips_of_pixels_is_lpips() -> None:
+    network = LPIPS.load()
+    real, other = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64, 3)).astype(np.uint8)
+    scores = lpips_of_pixels(network, real, {"same": real, "other": other, "first": real[:1]})
+    x, y = (torch.from_numpy(p).permute(0, 3, 1, 2).float() / 127.5 - 1 for p in (real, other))
+    assert scores["same"].tolist() == [0.0, 0.0, 0.0]
+    assert scores["other"] == pytest.approx(network(x, y).numpy(), rel=1e-4)
+    assert scores["first"][0] == 0
+    assert scores["first"][1] == pytest.approx(float(network(x[:1], x[1:2])), rel=1e-4)

@@ -82,7 +82,7 @@ def test_advancing_along_the_truth_equals_starting_later(model: Dynamics, store:
 def test_loss_is_zero_for_the_truth_and_weights_details() -> None:
     target, code = torch.zeros(2, 12, 8, 12), torch.randn(2, 6, 6)
     target[..., 4, 5] = 20.0
-    loss, errors = dynamics_loss(code, target, target, code, target)
+    loss, errors = dynamics_loss(code, target, target, target + 1, code, target)
     assert loss < 0.05 and (errors == 0).all()
     weights = detail_weights(target)
     assert weights[0, 0, 4, 5] == 4.0 and weights[0, 0, 0, 0] == 1.0

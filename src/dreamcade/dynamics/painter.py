@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from dreamcade.dynamics.config import DynamicsConfig
 from dreamcade.dynamics.patches import unpatchify
 
-FLOW_SCALE = 0.1
-"""Network output 1 moves by this share of half the frame."""
+VIEW_SCALE, TOKEN_SCALE = 0.001, 0.006
+"""Network output 1 moves the view, or a token, by this share of half the frame."""
 
 
 class Painter(nn.Module):
@@ -24,7 +24,7 @@ class Painter(nn.Module):
     def __init__(self, config: DynamicsConfig) -> None:
         super().__init__()
         self.config = config
-        self.view_motion = nn.Linear(config.width, 6)
+        self.view_motion = nn.Linear(config.tokens * config.width, 6)
         self.token_motion = nn.Linear(config.width, 2)
         self.features = nn.Linear(config.width, config.feature_channels * config.patch**2)
         channels = config.latent_channels
@@ -49,18 +49,18 @@ class Painter(nn.Module):
         return latest + gate * (moved - latest) + drawn, moved
 
     def flow(self, tokens: Tensor) -> Tensor:
-        """Tokens → where each pixel of the unfolded latent comes from, relative, `[B, 2h, 2w, 2]` in half frames."""
+        """Tokens → where each pixel of the unfolded latent comes from, `[B, 2h, 2w, 2]`, x and y in [−1, 1]."""
         rows, columns = self.config.grid
         height, width = 2 * self.config.latent_height, 2 * self.config.latent_width
-        view = self.view_motion(tokens.mean(1)).view(-1, 2, 3) * FLOW_SCALE
-        own = self.token_motion(tokens).mul(FLOW_SCALE).view(-1, rows, columns, 2).permute(0, 3, 1, 2)
+        still = torch.eye(2, 3, device=tokens.device, dtype=tokens.dtype)
+        view = still + self.view_motion(tokens.flatten(1)).view(-1, 2, 3) * VIEW_SCALE
+        own = self.token_motion(tokens).mul(TOKEN_SCALE).view(-1, rows, columns, 2).permute(0, 3, 1, 2)
         own = F.interpolate(own, size=(height, width), mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
         return F.affine_grid(view, [len(view), 1, height, width], align_corners=False) + own
 
-    def move(self, latest: Tensor, flow: Tensor) -> Tensor:
-        """Latents `[B, c, h, w]` moved by `flow`, in their unfolded form, where a step is one small-picture pixel."""
+    @staticmethod
+    def move(latest: Tensor, flow: Tensor) -> Tensor:
+        """Latents `[B, c, h, w]` fetched from where `flow` says, pixel by pixel of their unfolded form."""
         picture = F.pixel_shuffle(latest, 2)
-        identity = torch.eye(2, 3, device=flow.device, dtype=flow.dtype).expand(len(flow), 2, 3)
-        grid = F.affine_grid(identity, list(picture.shape), align_corners=False) + flow
-        moved = F.grid_sample(picture, grid, mode="bicubic", padding_mode="border", align_corners=False)
+        moved = F.grid_sample(picture, flow, mode="bicubic", padding_mode="border", align_corners=False)
         return F.pixel_unshuffle(moved, 2)

@@ -44,13 +44,17 @@ class Engine:
         self.device = resolve_device(device)
         self.dtype = dtype or fast_dtype(self.device)
         self.sampling_steps = sampling_steps or world.manifest.sampling_steps
-        if self.device.type == "cpu" and torch.get_num_threads() != cpu_threads():
-            torch.set_num_threads(cpu_threads())
+        self.use_all_cores()
         self._codec = aside(lambda: self._prepare(world.codec))
         self._dynamics = aside(lambda: self._prepare(world.dynamics))
-        self._slots = Slots(self._dynamics, _FIRST_ROWS)
+        self._slots = aside(lambda: Slots(self._dynamics, _FIRST_ROWS))
         self._timer = StageTimer(self.device, stages=2)
         self.home = Home()
+
+    def use_all_cores(self) -> None:
+        """Sets PyTorch's threads for a CPU engine; part of the setting belongs to the calling thread."""
+        if self.device.type == "cpu":
+            torch.set_num_threads(cpu_threads())
 
     def open_session(
         self,

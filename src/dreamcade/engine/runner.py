@@ -83,6 +83,7 @@ class GameLoop:
 
     def _run(self) -> None:
         try:
+            self.engine.use_all_cores()
             self._play()
         finally:
             self.engine.home.leave()

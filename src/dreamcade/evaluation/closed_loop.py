@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,8 +14,10 @@ import numpy as np
 from dreamcade.core.types import ActionVector, Pixels
 from dreamcade.dataset.reader import Dataset
 from dreamcade.engine.engine import Engine
+from dreamcade.engine.session import Session
 from dreamcade.evaluation.metrics import Progress
 from dreamcade.evaluation.pilot import Pilot
+from dreamcade.evaluation.rollouts import batch_size
 from dreamcade.evaluation.windows import Window
 from dreamcade.games.base import Game
 from dreamcade.games.registry import make_game
@@ -96,26 +98,36 @@ class Chauffeur:
 def drive_dream(
     engine: Engine, dataset: Dataset, windows: Sequence[Window], *, seconds: float, seed: int, progress: Progress
 ) -> list[Drive]:
-    """One drive from each window's context, all as one batch."""
+    """One drive from each window's context, a few together as one batch."""
     world = engine.world
     limit = round(seconds * world.tick_rate)
-    drivers = {}
-    for i, window in enumerate(windows):
-        frames, actions = window.context(dataset)
-        session = engine.open_session(seed=seed + i, frames=frames, actions=actions)
-        drivers[session] = Chauffeur(Pilot(world.controls), world.tick_rate, limit, stills=i < 3)
+    total, done, drives = limit * len(windows), 0, list[Drive]()
+    for at in range(0, len(windows), batch := batch_size(engine)):
+        drivers = {}
+        for i, window in enumerate(windows[at : at + batch], at):
+            frames, actions = window.context(dataset)
+            session = engine.open_session(seed=seed + i, frames=frames, actions=actions)
+            drivers[session] = Chauffeur(Pilot(world.controls), world.tick_rate, limit, stills=i < 3)
+        for tick in _drive_together(engine, drivers):
+            if tick % 25 == 0:
+                progress("pilot in the dream", done + tick * len(drivers), total)
+        done += limit * len(drivers)
+        progress("pilot in the dream", done, total)
+        drives += [driver.drive for driver in drivers.values()]
+    return drives
+
+
+def _drive_together(engine: Engine, drivers: dict[Session, Chauffeur]) -> Iterator[int]:
+    """Steps all sessions until every drive is over, then closes them; yields the tick."""
     showing = {session: session.frame for session in drivers}
-    for tick in range(limit + 1):
+    tick = 0
+    while showing:
         decided = {session: drivers[session].act(frame.pixels) for session, frame in showing.items()}
-        actions_now = {session: action for session, action in decided.items() if action is not None}
-        showing = engine.step_many(actions_now)
-        if tick % 25 == 0 or not showing:
-            progress("pilot in the dream", limit if not showing else tick, limit)
-        if not showing:
-            break
+        showing = engine.step_many({session: action for session, action in decided.items() if action is not None})
+        tick += 1
+        yield tick
     for session in drivers:
         session.close()
-    return [driver.drive for driver in drivers.values()]
 
 
 def drive_game(game: Game, seed: int, seconds: float, stills: bool = False) -> Drive:

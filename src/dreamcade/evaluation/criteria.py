@@ -30,6 +30,8 @@ def judge(figures: Figures) -> list[Criterion]:
         _at_least("Pilot, median time on the road", figures.get("pilot_seconds_median"), limit, " s"),
         _at_least("Pilot, drives that last", _percent(_survivors(figures)), 100 * 10 / 12, " %"),
         _at_least("Pilot, share of frames with |steer| > 0.1", figures.get("pilot_steer_share"), 0.10, ""),
+        # A frozen road is easy to stay on: survival counts only where the picture moves as it does in the game.
+        _at_least("Pilot, movement of the picture beside the game's", _percent(_movement(figures)), 50.0, " %"),
     ]
 
 
@@ -46,6 +48,11 @@ def _gap(figures: Figures, first: str, second: str) -> float | None:
 
 def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
+
+
+def _movement(figures: Figures) -> float | None:
+    dream, game = figures.get("pilot_frame_difference"), figures.get("pilot_frame_difference_real")
+    return dream / game if dream is not None and game else None
 
 
 def _survivors(figures: Figures) -> float | None:

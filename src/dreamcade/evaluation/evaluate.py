@@ -38,7 +38,7 @@ class EvaluationPlan:
     """How much is measured. `starts` are the pilot's, in the dream; `tracks` its drives in the real game."""
 
     windows: int = 48
-    steer_starts: int = 48
+    steer_starts: int = 40
     steer_tracks: int = 12
     starts: int = 12
     tracks: int = 10

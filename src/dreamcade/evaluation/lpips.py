@@ -75,23 +75,26 @@ class LPIPS(nn.Module):
             raise BadInputError(f"LPIPS compares two [N, 3, H, W]; got {list(x.shape)} and {list(y.shape)}")
         if min(x.shape[-2:]) < SMALLEST_SIDE:
             raise BadInputError(f"LPIPS needs pictures of at least {SMALLEST_SIDE} pixels a side; got {list(x.shape)}")
-        maps = self._stages(torch.cat([x, y]))
-        distance = torch.zeros(len(x), device=x.device)
-        for i, stage in enumerate(maps):
-            first, second = _unit(stage).chunk(2)
-            head: Tensor = self.get_submodule(f"lin{i}").weight  # type: ignore[assignment]
-            weighted = ((first - second) ** 2 * head.float()).sum(1)
-            distance = distance + weighted.mean((1, 2))
-        return distance
+        maps = [stage.chunk(2) for stage in self.embed(torch.cat([x, y]))]
+        return self.distance([first for first, _ in maps], [second for _, second in maps])
 
-    def _stages(self, pictures: Tensor) -> list[Tensor]:
+    def embed(self, pictures: Tensor) -> list[Tensor]:
+        """Pictures as in `forward` → the maps `[N, C, h, w]` that `distance` compares: the costly half of the work."""
         hidden = (pictures - self.shift) / self.scale
         stages = []
         for i, layer in enumerate(self.features):
             hidden = layer(hidden)
             if i in _STAGE_ENDS:
-                stages.append(hidden)
+                stages.append(_unit(hidden))
         return stages
+
+    def distance(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
+        """Distances float32 `[N]` between embedded pictures; either side may be a single one (N = 1)."""
+        total = torch.zeros(1, device=first[0].device)
+        for i, (a, b) in enumerate(zip(first, second, strict=True)):
+            head: Tensor = self.get_submodule(f"lin{i}").weight  # type: ignore[assignment]
+            total = total + ((a - b) ** 2 * head.float()).sum(1).mean((1, 2))
+        return total
 
 
 def _unit(stage: Tensor) -> Tensor:

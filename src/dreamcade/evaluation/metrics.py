@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,15 +39,25 @@ def psnr(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
 
 
 @torch.inference_mode()
-def lpips_of_pixels(network: LPIPS, first: Pixels, second: Pixels, chunk: int = 2) -> NDArray[np.float64]:
-    """LPIPS of uint8 pictures `[N, H, W, 3]` → `[N]`."""
-    scores = []
+def lpips_of_pixels(network: LPIPS, real: Pixels, rivals: Mapping[str, Pixels]) -> dict[str, NDArray[np.float64]]:
+    """LPIPS of every rival's pictures against the real ones `[N, H, W, 3]` → `[N]` for each rival.
+
+    A rival may be a single picture, `[1, H, W, 3]`. Every picture goes through the network once.
+    """
+    truth = _embed(network, real)
+    scores = {}
+    for name, pictures in rivals.items():
+        maps = _embed(network, pictures)
+        pairs = zip(truth, maps * len(truth) if len(maps) == 1 else maps, strict=True)
+        scores[name] = np.array([float(network.distance(a, b)) for a, b in pairs])
+    return scores
+
+
+def _embed(network: LPIPS, pictures: Pixels) -> list[list[torch.Tensor]]:
     device = next(network.parameters()).device
-    for at in range(0, len(first), chunk):
-        pair = [torch.from_numpy(np.array(p[at : at + chunk])).to(device) for p in (first, second)]
-        x, y = (p.permute(0, 3, 1, 2).float() / 127.5 - 1.0 for p in pair)
-        scores.append(network(x, y).cpu().numpy())
-    return np.concatenate(scores).astype(np.float64)
+    batch = torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    # One at a time: on a CPU the maps of a single 720x480 picture fill the caches already.
+    return [network.embed(picture[None]) for picture in batch]
 
 
 def mean_interval(

@@ -35,6 +35,11 @@ class OpenLoop:
     strips: list[tuple[Pixels, Pixels]] = field(default_factory=list)
 
 
+def batch_size(engine: Engine) -> int:
+    """Sessions to step together: few on a CPU, whose caches do not hold the activations of many frames."""
+    return 4 if engine.device.type == "cpu" else 16
+
+
 @dataclass(frozen=True, slots=True)
 class _Measured:
     psnr: dict[str, NDArray[np.float64]]
@@ -44,13 +49,13 @@ class _Measured:
 
 def measure_open_loop(
     engine: Engine, dataset: Dataset, windows: Sequence[Window], lpips: LPIPS, *, seed: int, strips: int = 6,
-    batch: int = 4, progress: Progress,
+    progress: Progress,
 ) -> OpenLoop:  # fmt: skip
     """Primes a session with each window's context and rolls it out under the recorded actions."""
     measured: list[_Measured] = []
     kept: list[tuple[Pixels, Pixels]] = []
     scratch = engine.open_session(frames=windows[0].context(dataset)[0][-1:])
-    for at in range(0, len(windows), batch):
+    for at in range(0, len(windows), batch := batch_size(engine)):
         group = windows[at : at + batch]
         real = [_real_frames(dataset, window) for window in group]
         for frames, dreamed in zip(real, roll_out(engine, dataset, group, seed + at), strict=True):
@@ -97,8 +102,9 @@ def _measure(frames: Pixels, dreamed: Pixels, scratch: Session, lpips: LPIPS) ->
     through_codec = np.stack([scratch.prime(f[None], idle).pixels.copy() for f in real])
     rivals = {"dream": dreamed, "persistence": np.broadcast_to(frames[:1], real.shape), "codec": through_codec}
     at = [CURVE.index(h) for h in HORIZONS]
+    seen = {"dream": dreamed[at], "persistence": frames[:1], "codec": through_codec[at]}
     return _Measured(
         psnr={name: psnr(pictures, real) for name, pictures in rivals.items()},
-        lpips={name: lpips_of_pixels(lpips, pictures[at], real[at]) for name, pictures in rivals.items()},
+        lpips=lpips_of_pixels(lpips, real[at], seen),
         strip=(real[at], dreamed[at]),
     )

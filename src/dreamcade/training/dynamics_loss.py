@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CODE_WEIGHT = 0.1
-MOTION_WEIGHT = 0.25
+MOTION_WEIGHT = 1.0
 DETAIL_WEIGHT = 3.0
 
 
@@ -23,18 +23,26 @@ def detail_weights(target: Tensor) -> Tensor:
 
 
 def dynamics_loss(
-    code: Tensor, latents: Tensor, moved: Tensor, target_code: Tensor, target: Tensor
+    code: Tensor, latents: Tensor, moved: Tensor, still: Tensor, target_code: Tensor, target: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Total loss (scalar) and the mean absolute latent error of each row `[B]`.
 
-    Codes `[B, L, k]` by squared error; latents `[B, c, h, w]`, and the merely moved ones, by absolute error. The
-    latter teaches the flow at once, where the painter would first learn to draw around it.
+    Codes `[B, L, k]` by squared error, latents `[B, c, h, w]` by a smooth absolute error.
     """
     difference = latents - target
     smooth = ((difference.square() + 1e-4).sqrt() * detail_weights(target)).mean()
-    motion = F.l1_loss(moved, target)
-    loss = smooth + MOTION_WEIGHT * motion + CODE_WEIGHT * F.mse_loss(code, target_code)
+    loss = smooth + MOTION_WEIGHT * motion_loss(moved, still, target) + CODE_WEIGHT * F.mse_loss(code, target_code)
     return loss, difference.detach().abs().mean((1, 2, 3))
+
+
+def motion_loss(moved: Tensor, still: Tensor, target: Tensor) -> Tensor:
+    """Mean over cells of the smaller error: of what moved, or of what stood still (Monodepth2's minimum, Godard 2019).
+
+    It teaches the flow at once, where the painter would first learn to draw around it; the minimum keeps what never
+    moves (the car in the middle, the indicators) from holding the flow back.
+    """
+    errors = [(x - target).abs().mean(1) for x in (moved, still)]
+    return torch.minimum(*errors).mean()
 
 
 def draw_levels(count: int, device: torch.device, noise_share: float = 0.45) -> Tensor:

@@ -34,7 +34,7 @@ class DynamicsTraining(JsonConfig):
     peak_rate: float = 1.5e-3
     weight_decay: float = 0.01
     seed: int = 0
-    stages: tuple[float, ...] = (0.06, 0.2, 0.45, 0.75)
+    stages: tuple[float, ...] = (0.25, 0.4, 0.55, 0.75)
     """Shares of the training after which streams may grow longer …"""
     lengths: tuple[int, ...] = (1, 4, 12, 24, 40)
     """… and how long they may be before, between and after them."""
@@ -123,7 +123,9 @@ class DynamicsTrainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_dtype(self.device) == torch.bfloat16):
             context = streams.context(self.model, actions)
             code, latents, moved = self.model(context, noisy, level)
-        loss, errors = dynamics_loss(code.float(), latents.float(), moved.float(), target_code, target)
+        loss, errors = dynamics_loss(
+            code.float(), latents.float(), moved.float(), context.latest, target_code, target
+        )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
