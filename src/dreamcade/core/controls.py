@@ -52,7 +52,7 @@ class Controls:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(c.name for c in (*self.axes, *self.buttons))
+        return (*(a.name for a in self.axes), *(b.name for b in self.buttons))
 
     @property
     def size(self) -> int:

@@ -63,7 +63,7 @@ class Transformer(nn.Module):
         caches = iter(memory)
         x = x + self.position
         for block, values in zip(self.blocks, modulation, strict=True):
-            cache = (*next(caches), ages) if block.memory is not None else None  # type: ignore[misc]
+            cache = (*next(caches), ages) if block.memory is not None else None
             x = block(x, values, cache)
         return F.layer_norm(x, x.shape[-1:])
 

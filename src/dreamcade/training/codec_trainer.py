@@ -147,9 +147,9 @@ class CodecTrainer:
 
     def averaged_codec(self) -> Codec:
         """A copy of the codec with the averaged weights, in evaluation mode."""
-        codec = Codec(self.codec.config).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        codec = Codec(self.codec.config)
         self.averages.copy_to(codec)
-        return codec.eval()
+        return codec.eval().to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def save(self) -> None:
         """Writes the resumable checkpoint and the averaged weights, each atomically."""

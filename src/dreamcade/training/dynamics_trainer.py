@@ -123,9 +123,7 @@ class DynamicsTrainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_dtype(self.device) == torch.bfloat16):
             context = streams.context(self.model, actions)
             code, latents, moved = self.model(context, noisy, level)
-        loss, errors = dynamics_loss(
-            code.float(), latents.float(), moved.float(), context.latest, target_code, target
-        )
+        loss, errors = dynamics_loss(code.float(), latents.float(), moved.float(), context.latest, target_code, target)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

@@ -29,7 +29,7 @@ class TrainingProgress:
         except ImportError:
             self._writer = None
         else:
-            self._writer = SummaryWriter(str(log_folder))  # type: ignore[no-untyped-call]
+            self._writer = SummaryWriter(str(log_folder))
 
     def __enter__(self) -> TrainingProgress:
         self._bar.start()
@@ -40,7 +40,7 @@ class TrainingProgress:
     ) -> None:
         self._bar.stop()
         if self._writer is not None:
-            self._writer.close()  # type: ignore[no-untyped-call]
+            self._writer.close()
 
     def report(self, step: int, figures: dict[str, float]) -> None:
         """Shows and logs the figures of one step."""
@@ -51,6 +51,6 @@ class TrainingProgress:
             self._bar.console.print(f"step {step}: " + ", ".join(f"{k} {v:.2f}" for k, v in held_out.items()))
         if self._writer is not None and (held_out or step % 20 == 0):
             for name, value in figures.items():
-                self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(name, value, step)
         text = f"loss {self._smooth:.4f} " + " ".join(f"{k} {v:.1f}" for k, v in list(self._held_out.items())[:1])
         self._bar.update(self._task, completed=step, figures=text)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dreamcade.codec import Codec
 from dreamcade.core.errors import BadInputError
+from dreamcade.dataset.format import EpisodeInfo
 from dreamcade.dataset.reader import Dataset
 from dreamcade.world.starts import Start, make_start
 
@@ -46,7 +47,7 @@ def named_starts(dataset: Dataset, codec: Codec, file: Path) -> list[Start]:
     return starts
 
 
-def _start(dataset: Dataset, codec: Codec, moment: tuple, name: str, title: str) -> Start:  # type: ignore[type-arg]
+def _start(dataset: Dataset, codec: Codec, moment: tuple[EpisodeInfo, int], name: str, title: str) -> Start:
     episode, tick = moment
     window = (tick - CONTEXT + 1, tick + 1)
     return make_start(name, title, codec, dataset.frames(episode, *window), dataset.actions(episode, *window))
@@ -56,4 +57,4 @@ def _look(frame: NDArray[np.uint8]) -> NDArray[np.float64]:
     """A frame as a coarse mosaic, to compare moments by."""
     height, width = frame.shape[0] // 12 * 12, frame.shape[1] // 18 * 18
     mosaic = frame[:height, :width].reshape(12, height // 12, 18, width // 18, 3)
-    return mosaic.mean((1, 3)).ravel()
+    return np.asarray(mosaic.mean((1, 3)).ravel(), np.float64)
