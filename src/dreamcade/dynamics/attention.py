@@ -56,11 +56,10 @@ class MemoryAttention(nn.Module):
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, ages: Tensor) -> Tensor:
         """Tokens `[B, L, D]`; keys, values `[B, N, L, D]`; `ages` int64 `[B, N]`, negative where a slot is empty."""
-        query = self.query_norm(rearrange(self.query(x), "b l (h d) -> b l h d", h=self.heads))
-        keys = rearrange(keys, "b n l (h d) -> b n l h d", h=self.heads)
-        values = rearrange(values, "b n l (h d) -> b n l h d", h=self.heads)
-        scores = torch.einsum("blhd,bnlhd->bhln", query, keys) * query.shape[-1] ** -0.5
-        bias = rearrange(self.age_bias[:, ages.clamp(min=0)], "h b n -> b h 1 n")
-        bias = bias.masked_fill((ages < 0)[:, None, None], -1e4)
-        weights = (scores + bias).softmax(-1)
-        return self.out(rearrange(torch.einsum("bhln,bnlhd->blhd", weights, values), "b l h d -> b l (h d)"))
+        query = self.query_norm(rearrange(self.query(x), "b l (h d) -> b 1 l h d", h=self.heads))
+        keys, values = (rearrange(t, "b n l (h d) -> b n l h d", h=self.heads) for t in (keys, values))
+        # One query per place meets a handful of frames: products and sums are quicker here than tiny matrices.
+        scores = (query * keys).sum(-1) * query.shape[-1] ** -0.5
+        bias = rearrange(self.age_bias[:, ages.clamp(min=0)], "h b n -> b n 1 h")
+        weights = (scores + bias.masked_fill((ages < 0)[:, :, None, None], -1e4)).softmax(1)
+        return self.out((weights[..., None] * values).sum(1).flatten(2))

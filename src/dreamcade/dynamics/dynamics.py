@@ -133,8 +133,9 @@ class Dynamics(nn.Module):
         return latents
 
     def _context(self, state: DynamicsState, rows: Tensor) -> Context:
-        memory = [(state.keys[rows, i], state.values[rows, i]) for i in range(len(self.config.memory_layers))]
-        return Context(state.latest(rows), state.latest(rows, back=1), state.actions[rows], memory, state.ages(rows))
+        return Context(
+            state.latest(rows), state.latest(rows, back=1), state.actions[rows], state.memory(rows), state.ages(rows)
+        )
 
     def _push_action(self, state: DynamicsState, rows: Tensor, actions: Tensor) -> None:
         state.actions[rows] = torch.cat([state.actions[rows, 1:], actions[:, None].to(state.actions)], 1)

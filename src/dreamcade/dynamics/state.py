@@ -56,6 +56,15 @@ class DynamicsState:
         for name, tensor in self.tensors().items():
             tensor[row] = saved[name].to(tensor)
 
+    def memory(self, rows: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of `rows` per memory layer, each `[B, N, L, D]`; a single row's are views, not copies."""
+        if len(rows) == 1:
+            row = int(rows[0])
+            keys, values = self.keys[row : row + 1], self.values[row : row + 1]
+        else:
+            keys, values = self.keys[rows], self.values[rows]
+        return list(zip(keys.unbind(1), values.unbind(1), strict=True))
+
     def latest(self, rows: Tensor, back: int = 0) -> Tensor:
         """The newest latents of `rows` (or the one before, `back=1`), `[B, c, h, w]`.
 
