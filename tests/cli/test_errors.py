@@ -19,7 +19,7 @@ def fail(error: BaseException) -> None:
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dreamcade.cli", *arguments]
+    command = [sys.executable, "-m", "dreamcade", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
@@ -68,7 +68,7 @@ def test_a_reader_that_leaves_is_no_crash() -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-m", "dreamcade.cli", "--help"], stdout=write, stderr=subprocess.PIPE, timeout=60, check=False
+        [sys.executable, "-m", "dreamcade", "--help"], stdout=write, stderr=subprocess.PIPE, timeout=60, check=False
     )
     os.close(write)
     assert done.returncode == 1
