@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ class DynamicsTrainer:
     def _with_own_samples(self, streams: Streams, actions: Tensor, latents: Tensor) -> Tensor:
         if self.step < self.settings.own_from * self.settings.steps:
             return latents
-        count = int(self.settings.own_share * len(streams))
+        count = math.ceil(self.settings.own_share * len(streams))
         context = streams.context(self.model, actions)
         part = type(context)(
             context.latest[:count],
