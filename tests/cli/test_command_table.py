@@ -34,7 +34,7 @@ def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys, runpy\n"
         "sys.argv = ['dreamcade', '--help']\n"
-        "try: runpy.run_module('dreamcade.cli', run_name='__main__')\n"
+        "try: runpy.run_module('dreamcade', run_name='__main__')\n"
         "except SystemExit: pass\n"
         "print('loaded', sorted({'torch', 'numpy', 'pyarrow', 'av', 'starlette'} & sys.modules.keys()))"
     )
