@@ -17,6 +17,9 @@ from dreamcade.dynamics.patches import unpatchify
 VIEW_SCALE, TOKEN_SCALE = 0.001, 0.006
 """Network output 1 moves the view, or a token, by this share of half the frame."""
 
+PLACE_SCALE = 30.0
+"""What stands still in every frame (the player, an indicator panel) is a matter of place, learnt in tens of steps."""
+
 
 class Painter(nn.Module):
     """Tokens `[B, L, D]` and the newest latent `[B, c, h, w]` → next latent `[B, c, h, w]`."""
@@ -32,6 +35,7 @@ class Painter(nn.Module):
         self.first = nn.Conv2d(inputs, config.painter_width, 3, padding=1)
         self.second = nn.Conv2d(config.painter_width, config.painter_width, 3, padding=1)
         self.last = nn.Conv2d(config.painter_width, channels + channels // 3, 3, padding=1)
+        self.place = nn.Parameter(torch.zeros(channels // 3, config.latent_height, config.latent_width))
         for layer in (self.view_motion, self.token_motion, self.last):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
@@ -45,7 +49,7 @@ class Painter(nn.Module):
         x = torch.cat([moved, latest, features], 1).contiguous(memory_format=torch.channels_last)
         x = self.last(F.relu(self.second(F.relu(self.first(x)))))
         drawn, gate = x.split([latest.shape[1], latest.shape[1] // 3], 1)
-        gate = gate.sigmoid().repeat(1, 3, 1, 1)
+        gate = (gate + PLACE_SCALE * self.place).sigmoid().repeat(1, 3, 1, 1)
         return latest + gate * (moved - latest) + drawn, moved
 
     def flow(self, tokens: Tensor) -> Tensor:
