@@ -277,7 +277,9 @@ def test_stopping(engine: Engine) -> None:
 
 
 def test_a_loop_that_never_started_can_be_stopped(engine: Engine) -> None:
-    GameLoop(engine, raw).stop()
+    loop = GameLoop(engine, raw)
+    loop.stop()
+    assert engine.open_session().step([0, 0]).tick == 1  # the engine still plays without it
 
 
 def test_all_work_is_done_in_the_loops_thread(engine: Engine, loop: GameLoop, monkeypatch: pytest.MonkeyPatch) -> None:
