@@ -3,7 +3,8 @@
 # given. It stops by itself after SLICE seconds and goes on from there when called again.
 #   recipes/gpu/racing.sh OUT [WHEELS]
 # OUT gets the bundle, logs and figures. WHEELS is a folder of Python wheels for a machine without an index.
-# EPISODES, PRESET, SLICE and WORK (scratch folder) can be set in the environment.
+# EPISODES, TICKS, SIZE, PRESET, EVALUATE (options of `dreamcade evaluate`), SLICE and WORK (scratch folder) can be set
+# in the environment.
 set -uo pipefail
 out=$1
 wheels=${2:-}
@@ -33,12 +34,13 @@ if ! command -v dreamcade >/dev/null; then
   fi
 fi
 
-within dreamcade record gym:CarRacing-v3 --episodes "$episodes" --size 720x480 --seed 0 --out "$work/data" &&
-  within dreamcade train codec "$work/data" --world "$work/racing" --preset "$preset" &&
-  within dreamcade train dynamics "$work/data" --world "$work/racing" --preset "$preset" &&
+# shellcheck disable=SC2086  # EVALUATE may hold several options
+within dreamcade record gym:CarRacing-v3 --episodes "$episodes" --size "${SIZE:-720x480}" --ticks "${TICKS:-1000}" --seed 0 --out "$work/data" &&
+  within dreamcade train codec "$work/data" --world "$work/racing" --preset "$preset" --resume &&
+  within dreamcade train dynamics "$work/data" --world "$work/racing" --preset "$preset" --resume &&
   within dreamcade train bundle "$work/data" --world "$work/racing" --title Racing &&
   within dreamcade world verify "$work/racing" &&
-  within dreamcade evaluate "$work/racing" --data "$work/data" --report "$work/report" --json "$out/report.json" &&
+  within dreamcade evaluate "$work/racing" ${EVALUATE:-} --data "$work/data" --report "$work/report" --json "$out/report.json" &&
   cp -r "$work/racing" "$out/racing" && cp "$work/report/"*.html "$out"/ && finish complete && exit 0
 finish "stopped after ${SECONDS}s; call it again to go on"
 exit 75

@@ -62,10 +62,19 @@ def test_cached_equals_uncached(model: Dynamics, frames: int) -> None:
     codes = torch.stack([model.coder(latents[t]) for t in newest_first], 1)
     led = torch.stack([actions[t] for t in newest_first], 1)
     history = torch.cat([torch.zeros(TINY.action_history, 1, 2), actions, action[None]])[-TINY.action_history :]
+    motions = [torch.zeros(1, 4)] * 2 + [
+        model.painter.measure(latents[t - 1], latents[t]) for t in range(max(1, frames - 2), frames)
+    ]
     context = model.context_from_codes(
-        latents[-1], latents[-2 if frames > 1 else -1], history.transpose(0, 1), codes, led, torch.arange(kept)[None]
+        latents[-1],
+        latents[-2 if frames > 1 else -1],
+        torch.stack(motions[-2:], 1),
+        history.transpose(0, 1),
+        codes,
+        led,
+        torch.arange(kept)[None],
     )
-    torch.testing.assert_close(cached, model.sample(context, noise), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(cached, model.sample(context, noise)[0], atol=1e-4, rtol=1e-4)
 
 
 def test_batched_equals_alone(model: Dynamics) -> None:
@@ -111,6 +120,14 @@ def test_sampling_steps(model: Dynamics, steps: int) -> None:
     state = observe_all(model, *play(5, 3), [0])
     made = model.step(state, torch.tensor([0]), torch.zeros(1, 2), torch.randn(steps, 1, *model.noise_shape))
     assert made.shape == (1, *TINY.latent_shape) and made.isfinite().all()
+
+
+def test_inertia_starts_at_least_squares(model: Dynamics) -> None:
+    torch.manual_seed(1)
+    driving, rule = torch.randn(500, TINY.driving_size), 0.3 * torch.randn(4, TINY.driving_size)
+    model.fit_inertia(driving, driving.clamp(-4, 4) @ rule.T + 0.5)
+    torch.testing.assert_close(model.inertia.weight, rule, atol=0.02, rtol=0)
+    torch.testing.assert_close(model.inertia.bias, torch.full((4,), 0.5), atol=0.02, rtol=0)
 
 
 def test_actions_matter_and_noise_matters(model: Dynamics) -> None:

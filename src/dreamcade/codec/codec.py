@@ -46,18 +46,19 @@ class Decoder(nn.Module):
         self.enter = nn.Conv2d(12, config.width, 3, padding=1)
         self.context = nn.Sequential(*(Bottleneck(config.width) for _ in range(config.blocks)))
         self.expand = nn.Conv2d(config.width, 4 * fine, 1)
-        self.detail = nn.Conv2d(fine + 3, fine, 3, padding=1)
-        self.leave = nn.Conv2d(fine + 3, 3 * config.reduction**2, 3, padding=1)
+        self.detail = nn.Conv2d(fine, fine, 3, padding=1)
+        self.leave = nn.Conv2d(fine, 3 * config.reduction**2, 1, bias=False)
+        self.interpolate = nn.Conv2d(3, 3 * config.reduction**2, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
         with torch.no_grad():
-            self.leave.weight[:, :fine].zero_()
-            self.leave.weight[:, fine:].copy_(bilinear_cells(config.reduction))
-            self.leave.bias.zero_()  # type: ignore[union-attr]
+            self.interpolate.weight.copy_(bilinear_cells(config.reduction))
+            self.interpolate.bias.zero_()  # type: ignore[union-attr]
 
     def forward(self, latents: Tensor, small: Tensor) -> Tensor:
         coarse = F.relu(self.context(self.enter(latents)))
         fine = F.relu(F.pixel_shuffle(self.expand(coarse), 2))
-        fine = fine + F.relu(self.detail(torch.cat([fine, small], 1)))
-        return self.leave(torch.cat([fine, small], 1))
+        fine = fine + F.relu(self.detail(fine))
+        return self.interpolate(small) + self.leave(fine)
 
 
 def bilinear_cells(reduction: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from dreamcade.core.config import JsonConfig
 from dreamcade.core.errors import BadInputError
@@ -30,6 +31,11 @@ class CodecConfig(JsonConfig):
             raise BadInputError(
                 f"a frame's height and width must be multiples of {step}; got {self.frame_width}x{self.frame_height}"
             )
+
+    def encoder_facts(self) -> dict[str, Any]:
+        """All that decides what the latent of a frame is; the decoder may change without making latents worthless."""
+        names = ("frame_height", "frame_width", "reduction", "mean", "deviation")
+        return {name: value for name, value in self.to_json().items() if name in names}
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:

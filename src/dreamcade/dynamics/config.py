@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dreamcade.core.config import JsonConfig
 from dreamcade.core.errors import BadInputError
+from dreamcade.dynamics import view
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class DynamicsConfig(JsonConfig):
     memory_layers: tuple[int, ...] = (1, 3)
     condition_width: int = 128
     feature_channels: int = 16
-    painter_width: int = 32
+    painter_width: int = 24
     sampling_levels: tuple[float, ...] = (1.0, 0.3)
     """Noise level of each sampling step; the first is 1 (nothing but noise). Their number is the number of steps."""
 
@@ -56,6 +57,11 @@ class DynamicsConfig(JsonConfig):
     def tokens(self) -> int:
         """L, tokens per frame."""
         return self.grid[0] * self.grid[1]
+
+    @property
+    def driving_size(self) -> int:
+        """Numbers in `Context.driving`: the last two motions of the view, and twice the remembered actions."""
+        return 2 * view.NUMBERS + 2 * self.action_history * self.action_size
 
     @property
     def patch_size(self) -> int:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dreamcade.core.errors import BadInputError
+from dreamcade.dynamics import view
 from dreamcade.dynamics.config import DynamicsConfig
 
 
@@ -16,7 +17,7 @@ class DynamicsState:
 
     Slot rules: `count` frames have been appended to a row. Frame number n (from 0) lives in latent slot n mod 2 and in
     memory slot n mod N; a slot is overwritten only by its successor, so nothing is ever moved. `actions[:, -1]` is the
-    newest action.
+    newest action, `motions` the view's motions to the newest two frames, newest last.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class DynamicsState:
         self.latents = torch.zeros(batch, 2, *config.latent_shape, **options)  # type: ignore[call-overload]
         self.keys = torch.zeros(batch, layers, slots, config.tokens, config.width, **options)  # type: ignore[call-overload]
         self.values = torch.zeros_like(self.keys)
+        self.motions = torch.zeros(batch, 2, view.NUMBERS, **options)  # type: ignore[call-overload]
         self.actions = torch.zeros(batch, config.action_history, config.action_size, **options)  # type: ignore[call-overload]
         self.count = torch.zeros(batch, dtype=torch.int64, device=device)
 
@@ -36,7 +38,7 @@ class DynamicsState:
 
     def tensors(self) -> dict[str, Tensor]:
         """All buffers by name, batch first."""
-        return {name: getattr(self, name) for name in ("latents", "keys", "values", "actions", "count")}
+        return {name: getattr(self, name) for name in ("latents", "motions", "keys", "values", "actions", "count")}
 
     def reset(self, rows: Tensor) -> None:
         """Forgets everything in `rows` (int64 `[B]`)."""

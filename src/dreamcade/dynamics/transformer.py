@@ -1,4 +1,4 @@
-"""The transformer over one frame's tokens, conditioned on noise level and action history (AdaLN)."""
+"""The transformer over one frame's tokens, conditioned on noise level, the view's motion and past actions (AdaLN)."""
 
 from __future__ import annotations
 
@@ -25,28 +25,35 @@ class Block(nn.Module):
         """Tokens `[B, L, D]`, modulation `[B, 6, 1, D]`, cache (keys, values, ages) → `[B, L, D]`."""
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = modulation.unbind(1)
         size = x.shape[-1:]
-        x = x + gate_a * self.attention(F.layer_norm(x, size) * (1 + scale_a) + shift_a)
+        x = torch.addcmul(x, gate_a, self.attention(modulate(F.layer_norm(x, size), scale_a, shift_a)))
         if self.memory is not None and cache is not None:
             x = x + self.memory(F.layer_norm(x, size), *cache)
-        hidden = F.relu(self.widen(F.layer_norm(x, size) * (1 + scale_m) + shift_m))
-        return x + gate_m * self.narrow(hidden.square())
+        hidden = F.relu(self.widen(modulate(F.layer_norm(x, size), scale_m, shift_m)))
+        return torch.addcmul(x, gate_m, self.narrow(hidden.square()))
+
+
+def modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """x · (1 + scale) + shift."""
+    return torch.addcmul(x + shift, x, scale)
 
 
 class Transformer(nn.Module):
     """Tokens `[B, L, D]` through all blocks; the modulations of all of them are one matrix product."""
+
+    frequencies: Tensor
 
     def __init__(self, config: DynamicsConfig) -> None:
         super().__init__()
         self.config = config
         self.position = nn.Parameter(0.02 * torch.randn(config.tokens, config.width))
         self.blocks = nn.ModuleList(Block(config, i in config.memory_layers) for i in range(config.depth))
-        history = config.action_history * config.action_size
         self.condition = nn.Sequential(
-            nn.Linear(history + 32, config.condition_width),
+            nn.Linear(config.driving_size + 32, config.condition_width),
             nn.SiLU(),
             nn.Linear(config.condition_width, config.condition_width),
             nn.SiLU(),
         )
+        self.register_buffer("frequencies", 2.0 ** (0.4 * torch.arange(16)) * torch.pi / 2, persistent=False)
         self.modulation = nn.Linear(config.condition_width, config.depth * 6 * config.width)
         nn.init.normal_(self.modulation.weight, std=0.02)
         with torch.no_grad():
@@ -54,11 +61,14 @@ class Transformer(nn.Module):
             bias[:, 2], bias[:, 5] = 0.5, 0.5
 
     def forward(
-        self, x: Tensor, level: Tensor, actions: Tensor, memory: list[tuple[Tensor, Tensor]], ages: Tensor
+        self, x: Tensor, level: Tensor, driving: Tensor, memory: list[tuple[Tensor, Tensor]], ages: Tensor
     ) -> Tensor:
-        """Tokens `[B, L, D]`, noise level `[B]` in [0, 1], actions `[B, history, A]`, memory (keys, values) per
-        memory layer, ages `[B, N]` → tokens `[B, L, D]`."""
-        condition = self.condition(torch.cat([level_features(level), actions.flatten(1)], 1))
+        """Tokens `[B, L, D]` → `[B, L, D]`.
+
+        Noise level `[B]` in [0, 1]; `driving` `[B, driving_size]`; memory (keys, values) per memory layer and ages
+        `[B, N]` as in `Context`.
+        """
+        condition = self.condition(torch.cat([self.level_features(level), driving], 1))
         modulation = rearrange(self.modulation(condition), "b (n s d) -> n b s 1 d", n=self.config.depth, s=6)
         caches = iter(memory)
         x = x + self.position
@@ -67,9 +77,7 @@ class Transformer(nn.Module):
             x = block(x, values, cache)
         return F.layer_norm(x, x.shape[-1:])
 
-
-def level_features(level: Tensor) -> Tensor:
-    """Noise level `[B]` in [0, 1] → sines and cosines `[B, 32]`."""
-    frequencies = 2.0 ** torch.arange(16, device=level.device, dtype=level.dtype).mul(0.4)
-    angles = level[:, None] * frequencies * torch.pi / 2
-    return torch.cat([angles.sin(), angles.cos()], 1)
+    def level_features(self, level: Tensor) -> Tensor:
+        """Noise level `[B]` in [0, 1] → sines and cosines `[B, 32]`."""
+        angles = level[:, None] * self.frequencies
+        return torch.cat([angles.sin(), angles.cos()], 1)

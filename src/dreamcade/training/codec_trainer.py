@@ -13,12 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dreamcade.codec import Codec, CodecConfig
-from dreamcade.core.checkpoint import load_tensors, load_weights, save_tensors
+from dreamcade.core.checkpoint import save_tensors
 from dreamcade.core.config import JsonConfig
 from dreamcade.core.types import Pixels
 from dreamcade.evaluation.lpips import LPIPS
+from dreamcade.training.checkpoint import load_training, save_training
 from dreamcade.training.frame_pool import draw_crops, to_model
-from dreamcade.training.schedule import AveragedWeights, learning_rate, optimizer_tensors, restore_optimizer
+from dreamcade.training.schedule import AveragedWeights, learning_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,7 @@ class CodecTrainer:
         """Continues from the checkpoint, where there is one."""
         if not self.checkpoint.exists():
             return
-        tensors, facts = load_tensors(self.checkpoint)
-        part = {
-            name: {k.removeprefix(name + "/"): v for k, v in tensors.items() if k.startswith(name + "/")}
-            for name in ("model", "average", "optimizer")
-        }
-        load_weights(self.codec, part["model"], str(self.checkpoint))
-        self.averages.weights = {k: v.to(self.device) for k, v in part["average"].items()}
-        restore_optimizer(self.optimizer, part["optimizer"])
+        facts = load_training(self.checkpoint, self.codec, self.averages, self.optimizer, self.device)
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
 
     def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
@@ -153,14 +147,11 @@ class CodecTrainer:
 
     def save(self) -> None:
         """Writes the resumable checkpoint and the averaged weights, each atomically."""
-        tensors = {f"model/{k}": v for k, v in self.codec.state_dict().items()}
-        tensors |= {f"average/{k}": v for k, v in self.averages.weights.items()}
-        tensors |= {f"optimizer/{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
         facts = {
             "step": self.step,
             "seconds": self.seconds,
             "config": self.codec.config.to_json(),
             "settings": self.settings.to_json(),
         }
-        save_tensors(self.checkpoint, tensors, facts)
+        save_training(self.checkpoint, self.codec, self.averages, self.optimizer, facts)
         save_tensors(self.folder / "codec.safetensors", self.averaged_codec().state_dict(), facts)

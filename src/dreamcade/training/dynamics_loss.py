@@ -8,6 +8,7 @@ from torch import Tensor
 
 CODE_WEIGHT = 0.1
 MOTION_WEIGHT = 1.0
+VIEW_WEIGHT = 0.1
 DETAIL_WEIGHT = 3.0
 
 
@@ -23,15 +24,19 @@ def detail_weights(target: Tensor) -> Tensor:
 
 
 def dynamics_loss(
-    code: Tensor, latents: Tensor, moved: Tensor, still: Tensor, target_code: Tensor, target: Tensor
+    made: tuple[Tensor, Tensor, Tensor, Tensor], still: Tensor, target_code: Tensor, target: Tensor, motion: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Total loss (scalar) and the mean absolute latent error of each row `[B]`.
 
-    Codes `[B, L, k]` by squared error, latents `[B, c, h, w]` by a smooth absolute error.
+    `made` is what `Dynamics.forward` returns: codes `[B, L, k]` are compared by squared error, latents `[B, c, h, w]`
+    and the view's motion `[B, 4]` by a smooth absolute error; `still` is the newest latent.
     """
+    code, latents, moved, own_motion = made
     difference = latents - target
     smooth = ((difference.square() + 1e-4).sqrt() * detail_weights(target)).mean()
-    loss = smooth + MOTION_WEIGHT * motion_loss(moved, still, target) + CODE_WEIGHT * F.mse_loss(code, target_code)
+    view = ((own_motion - motion).square() + 1e-4).sqrt().mean()
+    loss = smooth + MOTION_WEIGHT * motion_loss(moved, still, target)
+    loss = loss + VIEW_WEIGHT * view + CODE_WEIGHT * F.mse_loss(code, target_code)
     return loss, difference.detach().abs().mean((1, 2, 3))
 
 

@@ -15,15 +15,20 @@ from rich.progress import track
 from torch import Tensor
 
 from dreamcade.codec import Codec
-from dreamcade.core.checkpoint import load_tensors, load_weights, save_tensors
+from dreamcade.core.checkpoint import save_tensors
 from dreamcade.core.config import JsonConfig
 from dreamcade.core.device import fast_dtype
 from dreamcade.dynamics import Dynamics, DynamicsConfig
+from dreamcade.training.checkpoint import load_training, save_training
 from dreamcade.training.dynamics_loss import draw_levels, dynamics_loss
 from dreamcade.training.latent_store import StoredEpisode
 from dreamcade.training.rolled_out import held_out_figures
-from dreamcade.training.schedule import AveragedWeights, learning_rate, optimizer_tensors, restore_optimizer
+from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.streams import Streams
+
+ASTRAY = 2.2
+"""A stream whose error passes this multiple of what follows true frames has gone astray: what was recorded is no longer
+what should be seen there, and to be asked for it teaches a blur."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +37,14 @@ class DynamicsTraining(JsonConfig):
 
     steps: int = 6000
     batch: int = 16
-    peak_rate: float = 1.5e-3
+    peak_rate: float = 7e-4
     weight_decay: float = 0.01
     seed: int = 0
-    stages: tuple[float, ...] = (0.25, 0.4, 0.55, 0.75)
+    stages: tuple[float, ...] = (0.1, 0.2, 0.35, 0.55)
     """Shares of the training after which streams may grow longer …"""
-    lengths: tuple[int, ...] = (1, 4, 12, 24, 40)
+    lengths: tuple[int, ...] = (1, 4, 12, 24, 48)
     """… and how long they may be before, between and after them."""
-    own_from: float = 0.5
+    own_from: float = 0.3
     """From this share on, `own_share` of the streams go on from frames that the model sampled all by itself."""
     own_share: float = 0.25
     check_every: int = 500
@@ -69,6 +74,7 @@ class DynamicsTrainer:
         self.model = Dynamics(config).to(device)
         self.optimizer = self._make_optimizer()
         self.averages = AveragedWeights(self.model)
+        self.usual: float | None = None
         self.step, self.seconds = 0, 0.0
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
@@ -89,11 +95,23 @@ class DynamicsTrainer:
             self._load()
         else:
             rng = np.random.default_rng(self.settings.seed)
-            samples = [e.latent(rng.integers(0, len(e), 24)) for e in self.train]
-            self.model.coder.fit(torch.cat(samples).to(self.device))
+            moments = [np.sort(rng.choice(len(e) - 1, 24, replace=False)) for e in self.train]
+            before, after = (
+                torch.cat([e.latent(t + ahead) for e, t in zip(self.train, moments, strict=True)]).to(self.device)
+                for ahead in (0, 1)
+            )
+            self.model.coder.fit(before)
+            self.model.painter.fit(before, after)
         for store in (self.train, self.heldout):
-            for episode in track(store, description="coding"):
-                episode.attach_codes(self.model.coder)
+            for episode in track(store, description="measuring motion"):
+                episode.attach_past(self.model)
+        if self.step == 0:
+            self._fit_inertia()
+
+    def _fit_inertia(self) -> None:
+        history = self.model.config.action_history
+        driving, motions = zip(*(e.driving(history) for e in self.train), strict=True)
+        self.model.fit_inertia(torch.cat(driving).to(self.device), torch.cat(motions).to(self.device))
 
     def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
         """Trains until `settings.steps`; `report(step, figures)` is called after every step."""
@@ -112,57 +130,63 @@ class DynamicsTrainer:
             report(self.step, figures)
 
     def _train_step(self, streams: Streams, rng: np.random.Generator) -> dict[str, float]:
-        self._restart_finished(streams, rng)
+        streams.restart_finished(self.train, self.settings.longest(self.step), rng)
         rate = learning_rate(self.step, self.settings.steps, self.settings.peak_rate)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        fresh = torch.from_numpy(streams.length == 0).to(self.device)
         actions = streams.actions(self.train, self.model.config.action_history)
-        target = streams.targets(self.train)
+        target, target_motion = streams.targets(self.train)
         target_code = self.model.coder(target)
         level = draw_levels(len(streams), self.device)
         noisy = target_code.lerp(torch.randn_like(target_code), level[:, None, None])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_dtype(self.device) == torch.bfloat16):
             context = streams.context(self.model, actions)
-            code, latents, moved = self.model(context, noisy, level)
-        loss, errors = dynamics_loss(code.float(), latents.float(), moved.float(), context.latest, target_code, target)
+            made = tuple(x.float() for x in self.model(context, noisy, level))
+        loss, errors = dynamics_loss(made, context.latest, target_code, target, target_motion)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.averages.update(self.model, self.step)
-        latents = self._with_own_samples(streams, actions, latents.detach().float())
-        streams.advance(self.model, latents, actions[:, -1])
+        own = self._with_own_samples(streams, actions, made[1].detach(), made[3].detach())
+        streams.advance(self.model, *own, actions[:, -1])
+        streams.end((errors > ASTRAY * self._usual_error(errors, fresh)).cpu().numpy())
         return {
             "loss": loss.item(),
             "error": errors.mean().item(),
+            "stream_length": float(streams.length.mean()),
             "gradient_norm": norm.item(),
             "rate": rate,
             "error_first_step": errors[level == 1].mean().item(),
         }
 
-    def _restart_finished(self, streams: Streams, rng: np.random.Generator) -> None:
-        longest = self.settings.longest(self.step)
-        for row in range(len(streams)):
-            length, position = streams.length[row], streams.position[row]
-            over = length >= longest or rng.random() < 0.5 / longest
-            if over or position + 2 >= len(self.train[streams.episode[row]]):
-                streams.restart(row, self.train, rng)
+    def _usual_error(self, errors: Tensor, fresh: Tensor) -> float:
+        """Running mean of the errors of the frames that follow true ones."""
+        if bool(fresh.any()):
+            now = float(errors[fresh].mean())
+            self.usual = now if self.usual is None else self.usual + 0.05 * (now - self.usual)
+        return math.inf if self.usual is None else self.usual
 
     @torch.no_grad()
-    def _with_own_samples(self, streams: Streams, actions: Tensor, latents: Tensor) -> Tensor:
+    def _with_own_samples(
+        self, streams: Streams, actions: Tensor, latents: Tensor, motion: Tensor
+    ) -> tuple[Tensor, Tensor]:
         if self.step < self.settings.own_from * self.settings.steps:
-            return latents
+            return latents, motion
         count = math.ceil(self.settings.own_share * len(streams))
         context = streams.context(self.model, actions)
         part = type(context)(
             context.latest[:count],
             context.previous[:count],
+            context.motions[:count],
             context.actions[:count],
             [(k[:count], v[:count]) for k, v in context.memory],
             context.ages[:count],
         )
         noise = torch.randn(len(self.model.config.sampling_levels), count, *self.model.noise_shape, device=self.device)
-        return torch.cat([self.model.sample(part, noise).float(), latents[count:]])
+        own_latents, own_motion = self.model.sample(part, noise)
+        return torch.cat([own_latents.float(), latents[count:]]), torch.cat([own_motion.float(), motion[count:]])
 
     def _check(self) -> dict[str, float]:
         model = self.averaged_model()
@@ -181,25 +205,15 @@ class DynamicsTrainer:
 
     def save(self) -> None:
         """Writes the resumable checkpoint and the averaged weights, each atomically."""
-        tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"average/{k}": v for k, v in self.averages.weights.items()}
-        tensors |= {f"optimizer/{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
         facts = {
             "step": self.step,
             "seconds": self.seconds,
             "config": self.model.config.to_json(),
             "settings": self.settings.to_json(),
         }
-        save_tensors(self.checkpoint, tensors, facts)
+        save_training(self.checkpoint, self.model, self.averages, self.optimizer, facts)
         save_tensors(self.folder / "dynamics.safetensors", self.averaged_model().state_dict(), facts)
 
     def _load(self) -> None:
-        tensors, facts = load_tensors(self.checkpoint)
-        part = {
-            name: {k.removeprefix(name + "/"): v for k, v in tensors.items() if k.startswith(name + "/")}
-            for name in ("model", "average", "optimizer")
-        }
-        load_weights(self.model, part["model"], str(self.checkpoint))
-        self.averages.weights = {k: v.to(self.device) for k, v in part["average"].items()}
-        restore_optimizer(self.optimizer, part["optimizer"])
+        facts = load_training(self.checkpoint, self.model, self.averages, self.optimizer, self.device)
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])

@@ -20,7 +20,7 @@ from dreamcade.core.errors import DatasetError
 from dreamcade.core.files import atomic_path, write_json
 from dreamcade.dataset.format import EpisodeInfo
 from dreamcade.dataset.reader import Dataset
-from dreamcade.dynamics.patches import Coder
+from dreamcade.dynamics import Dynamics, view
 
 CHUNK = 64
 """Frames encoded at a time."""
@@ -33,13 +33,15 @@ LIMIT = 5.0
 class StoredEpisode:
     """`latents` int8 `[T, c, h, w]` (memory map), `actions` float32 `[T, A]`: taken after seeing each frame.
 
-    `codes` float16 `[T, L, k]` are the frames' codes, once `attach_codes` has run.
+    Once `attach_past` has run: `codes` float16 `[T, L, k]` of the frames, and `motions` float32 `[T, 4]` of the view to
+    each of them (zeros for the first).
     """
 
     name: str
     latents: NDArray[np.int8]
     actions: NDArray[np.float32]
     codes: NDArray[np.float16] | None = None
+    motions: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -49,13 +51,24 @@ class StoredEpisode:
         return torch.from_numpy(np.asarray(self.latents[index], dtype=np.float32)) * (LIMIT / 127)
 
     @torch.inference_mode()
-    def attach_codes(self, coder: Coder) -> None:
-        """Computes every frame's code, so that a stream can start with memory at the price of two latents."""
-        parts = [
-            coder(self.latent(slice(t, t + 256)).to(coder.centre.device)).half().cpu().numpy()
-            for t in range(0, len(self), 256)
-        ]
-        self.codes = np.concatenate(parts)
+    def attach_past(self, model: Dynamics) -> None:
+        """Computes every frame's code and motion: a stream then starts with memory at the price of two latents."""
+        device = model.coder.centre.device
+        codes, motions = [], [np.zeros((1, view.NUMBERS), np.float32)]
+        for t in range(0, len(self), CHUNK):
+            latents = self.latent(slice(t, t + CHUNK + 1)).to(device)
+            codes.append(model.coder(latents[:CHUNK]).half().cpu().numpy())
+            if len(latents) > 1:
+                motions.append(model.painter.measure(latents[:-1], latents[1:]).cpu().numpy())
+        self.codes, self.motions = np.concatenate(codes), np.concatenate(motions)
+
+    def driving(self, history: int) -> tuple[Tensor, Tensor]:
+        """What each motion followed from (`Context.driving`) `[N, driving_size]`, and the motions `[N, 4]`."""
+        assert self.motions is not None
+        starts = np.arange(max(history, 2), len(self))
+        past = np.stack([self.motions[starts - 2], self.motions[starts - 1]], 1)
+        actions = np.stack([self.actions[starts - back] for back in range(history, 0, -1)], 1)
+        return view.driving(torch.from_numpy(past), torch.from_numpy(actions)), torch.from_numpy(self.motions[starts])
 
 
 def quantise(latents: Tensor) -> NDArray[np.int8]:
@@ -65,7 +78,7 @@ def quantise(latents: Tensor) -> NDArray[np.int8]:
 
 def encode_dataset(dataset: Dataset, codec: Codec, folder: Path) -> None:
     """Encodes every episode that `folder` lacks. Raises `DatasetError` if it holds another codec's latents."""
-    facts = {"codec": codec.config.to_json()}
+    facts = {"encoder": codec.config.encoder_facts()}
     stamp = folder / "latents.json"
     if stamp.exists() and json.loads(stamp.read_text()) != facts:
         raise DatasetError(f"{folder} holds latents of another codec; delete that folder to encode anew")

@@ -33,15 +33,15 @@ PRESETS = {
     ),
     # Two cores and a few hours.
     "laptop": Preset(
-        codec=CodecConfig(width=48, blocks=3, detail_width=21),
-        codec_training=CodecTraining(steps=12000),
+        codec=CodecConfig(width=48, blocks=3, detail_width=24),
+        codec_training=CodecTraining(steps=6000),
         codec_frames=2000,
         dynamics=DynamicsConfig(),
-        dynamics_training=DynamicsTraining(steps=5000),
+        dynamics_training=DynamicsTraining(steps=16000),
     ),
     # The same networks, trained much longer: one GPU.
     "gpu": Preset(
-        codec=CodecConfig(width=48, blocks=3, detail_width=21),
+        codec=CodecConfig(width=48, blocks=3, detail_width=24),
         codec_training=CodecTraining(steps=40000, batch=64, check_every=2000),
         codec_frames=4000,
         dynamics=DynamicsConfig(),

@@ -36,10 +36,10 @@ def roll_out(model: Dynamics, store: list[StoredEpisode], frames: int, seed: int
     generator = torch.Generator().manual_seed(seed)
     for _ in range(frames):
         actions = streams.actions(store, model.config.action_history)
-        real.append(streams.targets(store))
+        real.append(streams.targets(store)[0])
         noise = torch.randn(len(model.config.sampling_levels), ROWS, *model.noise_shape, generator=generator)
-        latents = model.sample(streams.context(model, actions), noise.to(device))
-        streams.advance(model, latents, actions[:, -1])
+        latents, motion = model.sample(streams.context(model, actions), noise.to(device))
+        streams.advance(model, latents, motion, actions[:, -1])
         dreamed.append(latents)
     return torch.stack(dreamed, 1), torch.stack(real, 1), first
 

@@ -3,6 +3,9 @@
 Each row follows a recorded episode. After a training step its prediction becomes its newest frame, the recorded action
 and the recorded next frame stay the truth, and after a while it starts anew elsewhere. So the model meets its own
 mistakes at no extra cost and learns to mend them.
+
+A third of the rows stay short, so that the first frames after the truth are never forgotten, and a row that has gone
+astray is ended: what was recorded says nothing any more about what it should see.
 """
 
 from __future__ import annotations
@@ -11,10 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from dreamcade.dynamics import Context, Dynamics
+from dreamcade.dynamics import Context, Dynamics, view
 from dreamcade.training.latent_store import StoredEpisode
+
+SHORT = 3
+"""How long the rows may be that stay short."""
 
 
 @dataclass(slots=True)
@@ -23,12 +30,14 @@ class Streams:
 
     latest: Tensor
     previous: Tensor
+    motions: Tensor
     codes: Tensor
     code_actions: Tensor
     filled: Tensor
     episode: np.ndarray
     position: np.ndarray
     length: np.ndarray
+    limit: np.ndarray
 
     @classmethod
     def empty(cls, model: Dynamics, count: int, device: torch.device) -> Streams:
@@ -40,16 +49,31 @@ class Streams:
         return cls(
             latents,
             latents.clone(),
+            torch.zeros(count, 2, view.NUMBERS, device=device),
             codes,
             actions,
             torch.zeros(count, dtype=torch.int64, device=device),
             whole,
             whole.copy(),
-            np.full(count, np.iinfo(np.int64).max // 2),
+            whole.copy(),
+            whole.copy(),
         )
 
     def __len__(self) -> int:
         return len(self.episode)
+
+    def restart_finished(self, store: list[StoredEpisode], longest: int, rng: np.random.Generator) -> None:
+        """Begins rows anew that have reached their own limit, drawn up to `longest`, or the end of their episode."""
+        for row in range(len(self)):
+            at_end = self.position[row] + 2 >= len(store[self.episode[row]])
+            if at_end or self.length[row] >= min(self.limit[row], longest):
+                self.restart(row, store, rng)
+                most = min(longest, SHORT) if row % 3 == 0 else longest
+                self.limit[row] = rng.integers(1, most + 1)
+
+    def end(self, rows: NDArray[np.bool_]) -> None:
+        """Lets these rows begin anew at the next `restart_finished`."""
+        self.limit[rows] = 0
 
     @torch.no_grad()
     def restart(self, row: int, store: list[StoredEpisode], rng: np.random.Generator) -> None:
@@ -63,15 +87,20 @@ class Streams:
         strength = 0.15 * rng.random() ** 2
         self.latest[row] += strength * torch.randn_like(self.latest[row])
         self.previous[row] += strength * torch.randn_like(self.previous[row])
+        self.motions[row] += strength * torch.randn_like(self.motions[row])
 
     @torch.no_grad()
     def place(self, row: int, store: list[StoredEpisode], index: int, position: int, keep: int) -> None:
         """Puts `row` at frame `position` of episode `index`, remembering `keep` true frames."""
         device = self.latest.device
         episode = store[index]
-        assert episode.codes is not None
+        assert episode.codes is not None and episode.motions is not None
         self.latest[row] = episode.latent(position).to(device)
         self.previous[row] = episode.latent(position - 1).to(device) if keep > 1 else self.latest[row]
+        known = min(keep - 1, 2)
+        self.motions[row] = 0
+        motions = episode.motions[position - known + 1 : position + 1]
+        self.motions[row, 2 - known :] = torch.from_numpy(motions).to(device)
         self.codes[row] = 0
         past = episode.codes[position - keep + 1 : position + 1][::-1].astype(np.float32)
         self.codes[row, :keep] = torch.from_numpy(past).to(device)
@@ -94,21 +123,26 @@ class Streams:
             rows.append(np.pad(taken, ((history - len(taken), 0), (0, 0))))
         return torch.from_numpy(np.stack(rows)).to(self.latest.device)
 
-    def targets(self, store: list[StoredEpisode]) -> Tensor:
-        """The recorded next latents, `[B, c, h, w]`."""
-        picked = [store[e].latent(int(t) + 1) for e, t in zip(self.episode, self.position, strict=True)]
-        return torch.stack(picked).to(self.latest.device)
+    def targets(self, store: list[StoredEpisode]) -> tuple[Tensor, Tensor]:
+        """The recorded next latents `[B, c, h, w]` and the view's motions to them `[B, 4]`."""
+        device, where = self.latest.device, list(zip(self.episode, self.position + 1, strict=True))
+        latents = torch.stack([store[e].latent(int(t)) for e, t in where])
+        motions = np.stack([store[e].motions[t] for e, t in where])
+        return latents.to(device), torch.from_numpy(motions).to(device)
 
     def context(self, model: Dynamics, actions: Tensor) -> Context:
         """The rows as a model's context, given action histories `[B, history, A]`."""
         slots = torch.arange(self.codes.shape[1], device=self.codes.device)
         ages = torch.where(slots < self.filled[:, None], slots, -1)
-        return model.context_from_codes(self.latest, self.previous, actions, self.codes, self.code_actions, ages)
+        return model.context_from_codes(
+            self.latest, self.previous, self.motions, actions, self.codes, self.code_actions, ages
+        )
 
     @torch.no_grad()
-    def advance(self, model: Dynamics, latents: Tensor, actions: Tensor) -> None:
-        """Appends `latents` `[B, c, h, w]`, to which `actions` `[B, A]` led."""
+    def advance(self, model: Dynamics, latents: Tensor, motion: Tensor, actions: Tensor) -> None:
+        """Appends `latents` `[B, c, h, w]`, to which the view's `motion` `[B, 4]` and `actions` `[B, A]` led."""
         self.previous, self.latest = self.latest, latents.float()
+        self.motions = view.follow(self.motions, motion.float())
         self.codes = torch.cat([model.coder(self.latest)[:, None], self.codes[:, :-1]], 1)
         self.code_actions = torch.cat([actions[:, None], self.code_actions[:, :-1]], 1)
         self.filled = (self.filled + 1).clamp(max=self.codes.shape[1])

@@ -1,0 +1,39 @@
+"""The recipes run from the real game to an evaluated bundle, at toy size, and go on where they were stopped."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gymnasium", reason="recording CarRacing needs the extra 'games'")
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+TOY = {"SIZE": "240x160", "TICKS": "150", "EPISODES": "12", "PRESET": "smoke", "EVALUATE": "--quick"}
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command, env=os.environ | TOY | {"PATH": path} | environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_on_a_cpu(tmp_path: Path) -> None:
+    done = run(str(RECIPES / "racing.sh"), str(tmp_path), TOY["EPISODES"], TOY["PRESET"])
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "racing/world.json").exists() and list((tmp_path / "report").glob("*.html"))
+    assert json.loads((tmp_path / "report.json").read_text())["world"] == "racing"
+
+
+def test_on_a_gpu_in_slices(tmp_path: Path) -> None:
+    script, out, work = str(RECIPES / "gpu/racing.sh"), str(tmp_path / "out"), str(tmp_path / "work")
+    first = run(script, out, WORK=work, SLICE="9")
+    assert first.returncode == 75, first.stderr
+    assert "call it again" in (tmp_path / "out/status.txt").read_text()
+    done = run(script, out, WORK=work)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/racing/world.json").exists() and (tmp_path / "out/report.json").exists()
+    assert "complete" in (tmp_path / "out/status.txt").read_text()
