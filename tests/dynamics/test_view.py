@@ -51,3 +51,10 @@ def test_following() -> None:
     motions = torch.arange(8.0).view(1, 2, 4)
     followed = view.follow(motions, torch.full((1, 4), 9.0))
     assert torch.equal(followed[0, 0], motions[0, 1]) and (followed[0, 1] == 9).all()
+
+
+def test_what_comes_from_outside_is_known() -> None:
+    shift = view.affine(torch.tensor([[0.0, 0.0, 0.0, -8 / 40]]), 40 / 60)  # down by a tenth of the picture's height
+    outside = view.unseen(F.affine_grid(shift, [1, 1, 40, 60], align_corners=False))
+    assert outside.shape == (1, 4, 20, 30)
+    assert (outside[:, :, :2] == 1).all() and (outside[:, :, 2:] == 0).all()

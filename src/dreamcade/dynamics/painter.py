@@ -40,7 +40,7 @@ class Painter(nn.Module):
         self.token_motion = nn.Linear(config.width, 2)
         self.features = nn.Linear(config.width, config.feature_channels * config.patch**2)
         channels = config.latent_channels
-        inputs = 2 * channels + config.feature_channels
+        inputs = 2 * channels + config.feature_channels + channels // 3
         self.first = nn.Conv2d(inputs, config.painter_width, 3, padding=1)
         self.last = nn.Conv2d(config.painter_width, channels + channels // 3, 3, padding=1)
         self.place = nn.Parameter(torch.zeros(channels // 3, config.latent_height, config.latent_width))
@@ -69,9 +69,10 @@ class Painter(nn.Module):
         `motion` is what to expect by inertia; the tokens correct it.
         """
         motion = motion + CHANGE_SCALE * self.motion_change(tokens.flatten(1))
-        moved = view.move(latest, self.flow(tokens, motion))
+        flow = self.flow(tokens, motion)
+        moved, unseen = view.move(latest, flow), view.unseen(flow)
         features = unpatchify(self.features(tokens), self.config.patch, self.config.grid[0])
-        x = torch.cat([moved, latest, features], 1).contiguous(memory_format=torch.channels_last)
+        x = torch.cat([moved, latest, features, unseen], 1).contiguous(memory_format=torch.channels_last)
         x = self.last(F.relu(self.first(x)))
         drawn, gate = x.split([latest.shape[1], latest.shape[1] // 3], 1)
         gate = (gate + PLACE_SCALE * self.place).sigmoid()[:, None]

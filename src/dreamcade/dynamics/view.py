@@ -115,6 +115,12 @@ def follow(motions: Tensor, motion: Tensor) -> Tensor:
     return torch.stack([motions[:, 1], motion], 1)
 
 
+def unseen(flow: Tensor) -> Tensor:
+    """Which pixels a flow `[B, 2h, 2w, 2]` fetches from outside the picture: 1 there, else 0, `[B, 4, h, w]`."""
+    outside = (flow.detach().abs().amax(-1) > 1).to(flow.dtype)
+    return F.pixel_unshuffle(outside[:, None], 2)
+
+
 @torch.no_grad()
 def find_moving_places(before: Tensor, after: Tensor, rounds: int = 3) -> tuple[Tensor, Tensor]:
     """Which places move with the view, from pairs of latents `[N, c, h, w]`.
