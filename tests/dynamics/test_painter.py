@@ -48,3 +48,17 @@ def test_a_fitted_painter_carries_the_scene_but_not_the_panel() -> None:
     error, still = ((x - after)[:, :, 2:-2, 2:-4].abs().mean() for x in (painted, before))
     assert error < 0.2 * still
     torch.testing.assert_close(painted[:, :, 52:], after[:, :, 52:], atol=0.1, rtol=0)
+
+
+@torch.no_grad()
+def test_half_precision_moves_as_exactly() -> None:
+    """bfloat16 places near the edge would be a third of a pixel off; the flow is float32 whatever the weights are."""
+    painter = Painter(DynamicsConfig(width=16, heads=2, painter_width=8))
+    tokens, motion = torch.zeros(1, 54, 16), torch.tensor([[0.0, 0.03, 0.02, -0.11]])
+    exact = painter.flow(tokens, motion)
+    painter.to(torch.bfloat16)
+    rough = painter.flow(tokens.bfloat16(), motion.bfloat16())
+    assert rough.dtype == torch.float32 and (rough - exact).abs().max() * 90 < 0.05
+    latest = torch.randn(1, 12, 60, 90).bfloat16()
+    painted, moved, _ = painter(tokens.bfloat16(), latest, motion.bfloat16())
+    assert painted.dtype == moved.dtype == torch.bfloat16

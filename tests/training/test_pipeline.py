@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dreamcade.cli import app
-from dreamcade.core.errors import CheckpointError
+from dreamcade.core.checkpoint import load_tensors, save_tensors
+from dreamcade.core.errors import CheckpointError, DatasetError
 from dreamcade.engine import Engine
 from dreamcade.training.assemble import load_dynamics, training_folder
 from dreamcade.world import World
@@ -65,3 +66,22 @@ def test_dynamics_without_a_codec_say_so(recording: Path, tmp_path: Path) -> Non
             ["train", "dynamics", str(recording), "--world", str(tmp_path / "none"), "--preset", "smoke"],
             catch_exceptions=False,
         )
+
+
+def test_damaged_or_foreign_training_files_are_named(recording: Path, tmp_path: Path) -> None:
+    world = tmp_path / "toy"
+    train = [str(recording), "--world", str(world), "--preset", "smoke"]
+    run("train", "codec", *train)
+    run("train", "dynamics", *train, "--steps", "2")
+    folder = training_folder(world)
+
+    checkpoint = folder / "dynamics.checkpoint.safetensors"
+    tensors, facts = load_tensors(checkpoint)
+    save_tensors(checkpoint, tensors | {"model/inertia.weight": tensors["model/inertia.weight"][:, :5].clone()}, facts)
+    with pytest.raises(CheckpointError, match=r"inertia.weight.*--resume"):
+        run("train", "dynamics", *train, "--resume")
+
+    latents = next((folder / "latents").glob("*.npy"))
+    latents.write_bytes(latents.read_bytes()[:3000])
+    with pytest.raises(DatasetError, match=f"{latents.name} is damaged.*delete it"):
+        run("train", "dynamics", *train)

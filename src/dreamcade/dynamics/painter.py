@@ -2,7 +2,7 @@
 
 Most of a frame is the last frame, moved. The painter carries it along by a flow (the view's motion plus a correction
 per token), chooses for every cell between what moved and what stood still, and lets a small convolutional network add
-what neither can know. Detail is moved, not drawn anew, so it stays sharp however long the play.
+what neither can know. Detail is moved, not drawn anew.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Painter(nn.Module):
         """
         motion = motion + CHANGE_SCALE * self.motion_change(tokens.flatten(1))
         flow = self.flow(tokens, motion)
-        moved, unseen = view.move(latest, flow), view.unseen(flow)
+        moved, unseen = view.move(latest, flow), view.unseen(flow).to(latest.dtype)
         features = unpatchify(self.features(tokens), self.config.patch, self.config.grid[0])
         x = torch.cat([moved, latest, features, unseen], 1).contiguous(memory_format=torch.channels_last)
         x = self.last(F.relu(self.first(x)))
@@ -81,10 +81,13 @@ class Painter(nn.Module):
         return carried + drawn, moved, motion
 
     def flow(self, tokens: Tensor, motion: Tensor) -> Tensor:
-        """Where each pixel of the unfolded latent comes from, `[B, 2h, 2w, 2]`, x and y in [−1, 1]."""
+        """Where each pixel of the unfolded latent comes from, float32 `[B, 2h, 2w, 2]`, x and y in [−1, 1].
+
+        Always float32: at the picture's edge bfloat16 knows a place to a third of a pixel only.
+        """
         rows, columns = self.config.grid
         height, width = 2 * self.config.latent_height, 2 * self.config.latent_width
-        own = self.token_motion(tokens).mul(TOKEN_SCALE).view(-1, rows, columns, 2).permute(0, 3, 1, 2)
+        own = self.token_motion(tokens).float().mul(TOKEN_SCALE).view(-1, rows, columns, 2).permute(0, 3, 1, 2)
         own = F.interpolate(own, size=(height, width), mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
-        whole = view.affine(motion * self.deviation, self.aspect)
+        whole = view.affine(motion.float() * self.deviation.float(), self.aspect)
         return F.affine_grid(whole, [len(whole), 1, height, width], align_corners=False) + own

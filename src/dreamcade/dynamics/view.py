@@ -22,7 +22,6 @@ PYRAMID = ((16, 6), (8, 10), (4, 6), (2, 3))
 OUTLIER = 0.2
 """Grey error, in deviations, from which on a pixel loses its say."""
 
-
 STRIDE = 1.3
 """Over-relaxation: pixels that are still far off have little say, so that plain steps fall short."""
 
@@ -41,8 +40,8 @@ def affine(motion: Tensor, aspect: float) -> Tensor:
 
     `aspect` is height / width of the picture.
     """
-    along, across, right, down = (motion + motion.new_tensor([1.0, 0.0, 0.0, 0.0])).unbind(1)
-    rows = [torch.stack([along, -across * aspect, right], 1), torch.stack([across / aspect, along, down], 1)]
+    cosine, sine, right, down = (motion + motion.new_tensor([1.0, 0.0, 0.0, 0.0])).unbind(1)
+    rows = [torch.stack([cosine, -sine * aspect, right], 1), torch.stack([sine / aspect, cosine, down], 1)]
     return torch.stack(rows, 1)
 
 
@@ -53,7 +52,7 @@ def grey(latents: Tensor) -> Tensor:
 
 @torch.no_grad()
 def measure_motion(before: Tensor, after: Tensor, weights: Tensor) -> Tensor:
-    """The motions `[B, 4]` that carry grey pictures `before` `[B, 1, H, W]` to `after`, counting `[1, 1, H, W]`."""
+    """The motions `[B, 4]` that carry grey pictures `before` `[B, 1, H, W]` to `after`; `weights` `[1, 1, H, W]`."""
     before, after, weights = before.float(), after.float(), weights.float()
     motion = before.new_zeros(len(before), NUMBERS)
     aspect = before.shape[2] / before.shape[3]
@@ -95,11 +94,11 @@ def _gauss_newton(source: Tensor, target: Tensor, weight: Tensor, motion: Tensor
 def move(latents: Tensor, flow: Tensor) -> Tensor:
     """Latents `[B, c, h, w]` fetched from where `flow` `[B, 2h, 2w, 2]` says, pixel by pixel of their unfolded form.
 
-    x and y of the flow are in [−1, 1]; what lies outside repeats the border.
+    x and y of the flow, float32, are in [−1, 1]; what lies outside repeats the border.
     """
-    picture = F.pixel_shuffle(latents, 2)
+    picture = F.pixel_shuffle(latents, 2).float()
     moved = F.grid_sample(picture, flow, mode="bicubic", padding_mode="border", align_corners=False)
-    return F.pixel_unshuffle(moved, 2)
+    return F.pixel_unshuffle(moved, 2).to(latents.dtype)
 
 
 def driving(motions: Tensor, actions: Tensor) -> Tensor:

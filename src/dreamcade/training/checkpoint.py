@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from dreamcade.core.checkpoint import load_tensors, load_weights, save_tensors
+from dreamcade.core.errors import CheckpointError
 from dreamcade.training.schedule import AveragedWeights, optimizer_tensors, restore_optimizer
 
 
@@ -29,7 +30,12 @@ def load_training(
     def part(name: str) -> dict[str, torch.Tensor]:
         return {k.removeprefix(name + "/"): v for k, v in tensors.items() if k.startswith(name + "/")}
 
-    load_weights(model, part("model"), str(path))
+    try:
+        load_weights(model, part("model"), str(path))
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{error}; another preset or version made it: use that one, or leave --resume out"
+        ) from error
     averages.weights = {k: v.to(device) for k, v in part("average").items()}
     restore_optimizer(optimizer, part("optimizer"))
     return facts

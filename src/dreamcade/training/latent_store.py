@@ -114,7 +114,11 @@ def open_store(dataset: Dataset, folder: Path, split: str) -> list[StoredEpisode
     """The stored episodes of a split (`train` or `heldout`), memory-mapped."""
     episodes = []
     for info in dataset.episodes(split):  # type: ignore[arg-type]
-        latents = np.load(folder / f"{info.name}.npy", mmap_mode="r")
+        path = folder / f"{info.name}.npy"
+        try:
+            latents = np.load(path, mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"{path} is damaged ({error}); delete it, and it is encoded anew") from error
         episodes.append(StoredEpisode(info.name, latents, dataset.actions(info)))
     if not episodes:
         raise DatasetError(f"{dataset.path} has no {split} episodes; record more (about 1 in 12 is held out)")
