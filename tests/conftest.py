@@ -62,8 +62,15 @@ def tiny_world(toy_controls: Controls) -> World:
                 frame_height=HEIGHT,
                 frame_width=WIDTH,
                 reduction=4,
-                width=16,
-                blocks=1,
+                fold=2,
+                gather=2,
+                channels=8,
+                coarse_width=16,
+                coarse_blocks=1,
+                fine_width=8,
+                fine_blocks=1,
+                context_width=16,
+                context_blocks=1,
                 detail_width=8,
             )
         )
@@ -73,18 +80,15 @@ def tiny_world(toy_controls: Controls) -> World:
                 latent_channels=channels,
                 latent_height=height,
                 latent_width=width,
-                patch=2,
                 action_size=toy_controls.size,
                 action_history=4,
-                code_size=6,
+                recent=2,
                 width=16,
                 depth=2,
                 heads=2,
                 memory=4,
                 memory_layers=(1,),
                 condition_width=16,
-                feature_channels=4,
-                painter_width=8,
             )
         )
         for module in (codec, dynamics):  # layers that start at zero would hide what depends on them
@@ -93,7 +97,7 @@ def tiny_world(toy_controls: Controls) -> World:
                     spread = 0.5 * parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1
                     torch.nn.init.normal_(parameter, std=spread)
     frames, actions = play_toy(6)
-    dynamics.coder.fit(codec.encode(torch.from_numpy(frames).permute(0, 3, 1, 2)[None] / 127.5 - 1)[0].detach())
+    dynamics.fit(codec.encode(torch.from_numpy(frames).permute(0, 3, 1, 2)[None] / 127.5 - 1)[0].detach())
     starts = [
         make_start("left", "From the left", codec, frames[:3], actions[:3]),
         make_start("right", "From the right", codec, frames[2:], actions[2:]),

@@ -80,6 +80,12 @@ def test_sizes_that_are_none_are_refused(text: str) -> None:
     assert parse_size("720x480") == (720, 480)
 
 
+@pytest.mark.parametrize("text", ["721x480", "720x100", "0x0"])
+def test_sizes_that_no_codec_fits_are_refused(text: str) -> None:
+    with pytest.raises(BadInputError, match="multiples of 8"):
+        parse_size(text)
+
+
 @pytest.mark.parametrize(
     "options",
     [{"episodes": 0}, {"ticks": -1}, {"workers": 0}, {"seed": -1}, {"size": "0x0"}, {"game": "gym:CarRacing"}],

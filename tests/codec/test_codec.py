@@ -1,13 +1,27 @@
 """The codec: shapes, parity of its decoding paths, and what its latents promise."""
 
+import dataclasses
+
 import pytest
 import torch
-import torch.nn.functional as F
 
 from dreamcade.codec import Codec, CodecConfig
 from dreamcade.core.errors import BadInputError
 
-SMALL = CodecConfig(frame_height=64, frame_width=96, width=16, blocks=1, detail_width=5)
+SMALL = CodecConfig(
+    frame_height=64,
+    frame_width=96,
+    fold=2,
+    gather=2,
+    channels=10,
+    coarse_width=16,
+    coarse_blocks=1,
+    fine_width=8,
+    fine_blocks=1,
+    context_width=16,
+    context_blocks=1,
+    detail_width=5,
+)
 
 
 @pytest.fixture
@@ -25,7 +39,7 @@ def frames(count: int = 2) -> torch.Tensor:
 
 def test_shapes(codec: Codec) -> None:
     latents = codec.encode(frames())
-    assert latents.shape == (1, 2, *SMALL.latent_shape) == (1, 2, 12, 8, 12)
+    assert latents.shape == (1, 2, *SMALL.latent_shape) == (1, 2, 10, 4, 6)
     assert codec.decode(latents).shape == (1, 2, 3, 64, 96)
 
 
@@ -47,31 +61,72 @@ def test_pixels_equal_float_frames(codec: Codec) -> None:
 
 
 @torch.no_grad()
-def test_untrained_decoder_interpolates() -> None:
+def test_latents_are_bounded(codec: Codec) -> None:
+    assert codec.encode(5 * frames()).abs().max() <= 1
+
+
+@torch.no_grad()
+def test_a_fitted_codec_is_the_best_linear_map() -> None:
+    """Pictures that are sums of fewer patterns than a latent has channels survive, but for the squashing."""
+    torch.manual_seed(0)
     codec = Codec(SMALL)
-    ramp = torch.linspace(-1, 1, 96).expand(1, 1, 3, 64, 96)
-    error = (codec.decode(codec.encode(ramp)) - ramp).abs()[..., 8:-8, 8:-8]
+    patterns = torch.randn(4, 3, 4, 4)
+    mixtures = 0.05 * torch.randn(200, 4, 4, 6)
+    pictures = torch.einsum("npij,pcyx->nciyjx", mixtures, patterns).reshape(200, 3, 16, 24)
+    codec.fit(pictures)
+    latents = codec.encode_pictures(codec.normalise(pictures))
+    remade = codec.colours(codec.decode_pictures(latents))
+    assert (remade - pictures).square().mean() < 0.05 * pictures.square().mean()
+    spread = latents[:, :4].std((0, 2, 3))
+    assert ((spread > 0.3) & (spread < 0.5)).all()
+
+
+@torch.no_grad()
+def test_untrained_detail_interpolates() -> None:
+    codec = Codec(SMALL)
+    ramp = torch.linspace(-1, 1, 96).expand(1, 3, 64, 96)
+    error = (codec.enlarge(codec.reduce(ramp)) - ramp).abs()[..., 8:-8, 8:-8]
     assert error.max() < 1e-4
 
 
 @torch.no_grad()
-def test_latents_move_with_the_picture() -> None:
-    codec = Codec(SMALL)
-    picture = F.interpolate(torch.randn(1, 3, 8, 12), size=(64, 96), mode="bicubic")[:, None]
-    moved = torch.roll(picture, 8, -1)
-    torch.testing.assert_close(codec.encode(moved), torch.roll(codec.encode(picture), 1, -1))
+def test_normalise_turns_back() -> None:
+    codec = Codec(dataclasses.replace(SMALL, mean=(0.1, -0.2, 0.3), deviation=(0.2, 0.4, 0.6)))
+    pictures = torch.rand(2, *SMALL.picture_shape)
+    torch.testing.assert_close(codec.colours(codec.normalise(pictures)), pictures)
+    torch.testing.assert_close(
+        codec.normalise(torch.tensor(SMALL.mean).view(3, 1, 1) + 0.1)[0, 0, 0], torch.tensor(0.0)
+    )
 
 
 def test_wrong_shapes_are_refused(codec: Codec) -> None:
     with pytest.raises(BadInputError, match=r"frames must be .*got \[1, 3, 64, 96\]"):
         codec.encode(frames()[:, 0])
     with pytest.raises(BadInputError, match="latents must be"):
-        codec.decode(torch.zeros(1, 1, 12, 8, 13))
-    with pytest.raises(BadInputError, match="multiples of 8"):
-        CodecConfig(frame_height=100, frame_width=96)
+        codec.decode(torch.zeros(1, 1, 10, 4, 7))
+    with pytest.raises(BadInputError, match="multiples of 16"):
+        dataclasses.replace(SMALL, frame_height=100)
+    with pytest.raises(BadInputError, match="fold must be even"):
+        CodecConfig(fold=3)
 
 
 def test_config_round_trip() -> None:
     assert CodecConfig.from_json(SMALL.to_json()) == SMALL
     with pytest.raises(BadInputError, match="colour"):
         CodecConfig.from_json({"colour": 3})
+
+
+@pytest.mark.parametrize(
+    ("size", "cell", "tokens"),
+    [((720, 480), 80, 54), ((640, 360), 40, 144), ((64, 64), 8, 64), ((1280, 720), 80, 144), ((8, 8), 8, 1)],
+)
+def test_cells_fit_the_frame(size: tuple[int, int], cell: int, tokens: int) -> None:
+    config = CodecConfig().fitted(*size)
+    _, height, width = config.latent_shape
+    assert (config.cell, height * width) == (cell, tokens)
+    assert (config.frame_width, config.frame_height) == size
+
+
+def test_a_size_that_no_cell_divides_names_the_nearest() -> None:
+    with pytest.raises(BadInputError, match=r"multiples of 8; got 641x357: try 640x360"):
+        CodecConfig().fitted(641, 357)

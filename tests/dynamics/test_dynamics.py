@@ -5,23 +5,21 @@ import torch
 
 from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics import Dynamics, DynamicsConfig
+from dreamcade.dynamics.transformer import action_features
 
 TINY = DynamicsConfig(
-    latent_channels=12,
-    latent_height=8,
-    latent_width=12,
-    patch=4,
+    latent_channels=8,
+    latent_height=2,
+    latent_width=3,
     action_size=2,
     action_history=3,
-    code_size=6,
+    recent=3,
     width=32,
     depth=3,
     heads=2,
     memory=5,
     memory_layers=(0, 2),
     condition_width=16,
-    feature_channels=4,
-    painter_width=8,
 )
 
 
@@ -31,7 +29,7 @@ def model() -> Dynamics:
     model = Dynamics(TINY).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
-    model.coder.fit(torch.randn(40, *TINY.latent_shape))
+    model.fit(0.5 * torch.randn(40, *TINY.latent_shape) + 0.2)
     return model.requires_grad_(False)
 
 
@@ -58,23 +56,14 @@ def test_cached_equals_uncached(model: Dynamics, frames: int) -> None:
     cached = model.step(state, torch.tensor([1]), action, noise)
 
     kept = min(frames, TINY.memory)
-    newest_first = list(range(frames - 1, frames - 1 - kept, -1))
-    codes = torch.stack([model.coder(latents[t]) for t in newest_first], 1)
-    led = torch.stack([actions[t] for t in newest_first], 1)
+    past, led = torch.zeros(1, TINY.memory, *model.noise_shape), torch.zeros(1, TINY.memory, 2)
+    for age in range(kept):
+        past[0, age], led[0, age] = model.to_tokens(latents[frames - 1 - age])[0], actions[frames - 1 - age, 0]
     history = torch.cat([torch.zeros(TINY.action_history, 1, 2), actions, action[None]])[-TINY.action_history :]
-    motions = [torch.zeros(1, 4)] * 2 + [
-        model.painter.measure(latents[t - 1], latents[t]) for t in range(max(1, frames - 2), frames)
-    ]
-    context = model.context_from_codes(
-        latents[-1],
-        latents[-2 if frames > 1 else -1],
-        torch.stack(motions[-2:], 1),
-        history.transpose(0, 1),
-        codes,
-        led,
-        torch.arange(kept)[None],
-    )
-    torch.testing.assert_close(cached, model.sample(context, noise)[0], atol=1e-4, rtol=1e-4)
+    context = model.context_from_frames(past, led, torch.tensor([kept]), history.transpose(0, 1))
+    made = model.to_latents(model.sample(context, noise))
+    torch.testing.assert_close(cached, made, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(model.latest(state, torch.tensor([1])), cached)
 
 
 def test_batched_equals_alone(model: Dynamics) -> None:
@@ -122,12 +111,35 @@ def test_sampling_steps(model: Dynamics, steps: int) -> None:
     assert made.shape == (1, *TINY.latent_shape) and made.isfinite().all()
 
 
-def test_inertia_starts_at_least_squares(model: Dynamics) -> None:
-    torch.manual_seed(1)
-    driving, rule = torch.randn(500, TINY.driving_size), 0.3 * torch.randn(4, TINY.driving_size)
-    model.fit_inertia(driving, driving.clamp(-4, 4) @ rule.T + 0.5)
-    torch.testing.assert_close(model.inertia.weight, rule, atol=0.02, rtol=0)
-    torch.testing.assert_close(model.inertia.bias, torch.full((4,), 0.5), atol=0.02, rtol=0)
+def test_tokens_are_normalised_and_turn_back(model: Dynamics) -> None:
+    latents = 0.5 * torch.randn(40, *TINY.latent_shape) + 0.2
+    model.fit(latents)
+    tokens = model.to_tokens(latents)
+    torch.testing.assert_close(tokens.mean(0), torch.zeros(model.noise_shape), atol=1e-5, rtol=0)
+    torch.testing.assert_close(tokens.square().mean(), torch.tensor(1.0))
+    torch.testing.assert_close(model.to_latents(tokens), latents)
+    assert torch.equal(model.to_tokens(latents[:3])[:, 4], tokens[:3, 4])  # cell (1, 1) of two rows of three
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 8])
+def test_recent_frames_are_newest_first(model: Dynamics, frames: int) -> None:
+    latents, actions = play(7, frames)
+    state = observe_all(model, latents, actions, [1])
+    expected = [model.to_tokens(latents[max(0, frames - 1 - back), 0]) for back in range(TINY.recent)]
+    torch.testing.assert_close(state.recent(torch.tensor([1]))[0], torch.stack(expected))
+
+
+def test_an_untrained_model_repeats_the_frame() -> None:
+    model = Dynamics(TINY).eval()
+    latents, actions = play(8, 4)
+    state = observe_all(model, latents, actions, [0])
+    made = model.step(state, torch.tensor([0]), actions[0], torch.randn(2, 1, *model.noise_shape))
+    torch.testing.assert_close(made, latents[-1])
+
+
+def test_small_settings_of_an_axis_are_seen_enlarged() -> None:
+    features = action_features(torch.tensor([[[0.1, -1.0]]]))
+    torch.testing.assert_close(features, torch.tensor([[0.1, -1.0, 0.3799, -0.9993]]), atol=1e-4, rtol=0)
 
 
 def test_actions_matter_and_noise_matters(model: Dynamics) -> None:
@@ -146,10 +158,12 @@ def test_bad_input_is_refused(model: Dynamics) -> None:
     with pytest.raises(BadInputError, match="prime"):
         model.step(state, torch.tensor([0]), torch.zeros(1, 2), torch.zeros(1, 1, *model.noise_shape))
     with pytest.raises(BadInputError, match="latents must be"):
-        model.observe(state, torch.tensor([0]), torch.zeros(1, 12, 8, 13), torch.zeros(1, 2))
+        model.observe(state, torch.tensor([0]), torch.zeros(1, 8, 2, 4), torch.zeros(1, 2))
     with pytest.raises(BadInputError, match="at least 1"):
         model.levels(0)
-    with pytest.raises(BadInputError, match="latents"):
+    with pytest.raises(BadInputError, match="'tokens' of shape"):
         state.write(0, {})
-    with pytest.raises(BadInputError, match="divide"):
-        DynamicsConfig(latent_height=61)
+    with pytest.raises(BadInputError, match="times a multiple of 4"):
+        DynamicsConfig(width=100, heads=6)
+    with pytest.raises(BadInputError, match="at most memory"):
+        DynamicsConfig(recent=9)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from dreamcade.codec import Codec, CodecConfig
@@ -57,17 +58,19 @@ def road_picture() -> Draw:
 def racing_world() -> World:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        codec = Codec(
-            CodecConfig(frame_height=HEIGHT, frame_width=WIDTH, reduction=4, width=16, blocks=1, detail_width=8)
-        )
+        codec = Codec(CodecConfig(
+            frame_height=HEIGHT, frame_width=WIDTH, fold=2, gather=2, channels=8, coarse_width=16, coarse_blocks=1,
+            fine_width=8, fine_blocks=1, context_width=16, context_blocks=1, detail_width=8,
+        ))  # fmt: skip
         channels, height, width = codec.config.latent_shape
         dynamics = Dynamics(DynamicsConfig(
-            latent_channels=channels, latent_height=height, latent_width=width, patch=4, action_size=3,
-            action_history=4, code_size=6, width=16, depth=2, heads=2, memory=4, memory_layers=(1,),
-            condition_width=16, feature_channels=4, painter_width=8,
+            latent_channels=channels, latent_height=height, latent_width=width, action_size=3,
+            action_history=4, recent=2, width=16, depth=2, heads=2, memory=4, memory_layers=(1,),
+            condition_width=16,
         ))  # fmt: skip
     frames, actions = play(8, 0)
-    dynamics.coder.fit(codec.encode(torch.from_numpy(frames).permute(0, 3, 1, 2)[None] / 127.5 - 1)[0].detach())
+    codec.fit(F.avg_pool2d(torch.from_numpy(play(100, 1)[0]).permute(0, 3, 1, 2) / 127.5 - 1, 4))
+    dynamics.fit(codec.encode(torch.from_numpy(frames).permute(0, 3, 1, 2)[None] / 127.5 - 1)[0].detach())
     return World.assemble(
         codec, dynamics, [make_start("road", "Road", codec, frames, actions)], name="toy-racing", title="Toy racing",
         description="A grey road on grass.", licence="CC0-1.0", game="toy:road", controls=CONTROLS, tick_rate=RATE,

@@ -4,13 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from dreamcade.cli import app
+from dreamcade.codec import Codec, CodecConfig
 from dreamcade.core.checkpoint import load_tensors, save_tensors
 from dreamcade.core.errors import CheckpointError, DatasetError
+from dreamcade.dataset.reader import Dataset
 from dreamcade.engine import Engine
 from dreamcade.training.assemble import load_dynamics, training_folder
+from dreamcade.training.latent_store import store_latents
+from dreamcade.training.picture_store import draw_pictures, open_pictures, store_pictures
 from dreamcade.world import World
 
 pytest.importorskip("gymnasium", reason="recording CarRacing needs the extra 'games'")
@@ -77,11 +82,37 @@ def test_damaged_or_foreign_training_files_are_named(recording: Path, tmp_path: 
 
     checkpoint = folder / "dynamics.checkpoint.safetensors"
     tensors, facts = load_tensors(checkpoint)
-    save_tensors(checkpoint, tensors | {"model/inertia.weight": tensors["model/inertia.weight"][:, :5].clone()}, facts)
-    with pytest.raises(CheckpointError, match=r"inertia.weight.*--resume"):
+    save_tensors(checkpoint, tensors | {"model/leave.weight": tensors["model/leave.weight"][:, :5].clone()}, facts)
+    with pytest.raises(CheckpointError, match=r"leave.weight.*--resume"):
         run("train", "dynamics", *train, "--resume")
 
-    latents = next((folder / "latents").glob("*.npy"))
-    latents.write_bytes(latents.read_bytes()[:3000])
-    with pytest.raises(DatasetError, match=f"{latents.name} is damaged.*delete it"):
-        run("train", "dynamics", *train)
+    for kind in ("latents", "pictures"):
+        stored = next((folder / kind).glob("*.npy"))
+        whole = stored.read_bytes()
+        stored.write_bytes(whole[:300])
+        with pytest.raises(DatasetError, match=f"{stored.name} is damaged.*delete it"):
+            run("train", "dynamics", *train)
+        stored.write_bytes(whole)
+
+
+def test_latents_follow_their_codec(recording: Path, tmp_path: Path) -> None:
+    """Another encoder's latents are made anew; the same encoder's are kept."""
+    torch.manual_seed(0)
+    dataset = Dataset.open(recording)
+    codec = Codec(CodecConfig(160, 240, channels=4, coarse_width=8, coarse_blocks=1, fine_width=8, fine_blocks=1))
+    store_pictures(dataset, codec.config, tmp_path / "pictures")
+    pictures = open_pictures(dataset, tmp_path / "pictures", "train")
+    codec.fit(draw_pictures(pictures, 50, np.random.default_rng(0)))
+    first = store_latents(pictures, codec, tmp_path / "latents")[0]
+    real = torch.from_numpy(dataset.frames(dataset.episodes("train")[0], 3, 4)).permute(0, 3, 1, 2) / 127.5 - 1
+    expected = codec.encode(real[None])[0, 0]
+    assert (first.latent(3) - expected).abs().max() < 0.05  # 8 bits, twice
+
+    stored = tmp_path / "latents" / f"{first.name}.npy"
+    made = stored.stat().st_mtime_ns
+    store_latents(pictures, codec, tmp_path / "latents")
+    assert stored.stat().st_mtime_ns == made
+    with torch.no_grad():
+        codec.encoder.linear.bias += 0.5
+    second = store_latents(pictures, codec, tmp_path / "latents")[0]
+    assert stored.stat().st_mtime_ns > made and not np.array_equal(first.latents, second.latents)

@@ -20,7 +20,7 @@ def test_a_start_from_play(tiny_world: World, toy_play: Play) -> None:
     frames, actions = toy_play(5, seed=3)
     start = make_start("new", "New", tiny_world.codec, frames, actions)
     assert start.latents.dtype == torch.float16
-    assert start.latents.shape == (5, 12, 4, 6)
+    assert start.latents.shape == (5, 8, 2, 3)
     np.testing.assert_array_equal(start.actions[1:].numpy(), actions[:-1])
     assert not start.actions[0].any()
     with Image.open(io.BytesIO(start.thumbnail)) as image:
@@ -50,8 +50,8 @@ def test_wrong_number_of_actions(tiny_world: World, toy_play: Play) -> None:
 def test_starts_of_another_world_are_refused(tiny_world: World, tmp_path: Path) -> None:
     path = tmp_path / "starts.safetensors"
     write_starts(path, tiny_world.starts)
-    assert len(read_starts(path, (12, 4, 6), 2)) == 2
+    assert len(read_starts(path, (8, 2, 3), 2)) == 2
     with pytest.raises(WorldError, match="start 'left' does not fit this world: latents"):
         read_starts(path, (12, 8, 6), 2)
     with pytest.raises(WorldError, match="start 'left' does not fit this world: actions"):
-        read_starts(path, (12, 4, 6), 3)
+        read_starts(path, (8, 2, 3), 3)

@@ -111,7 +111,7 @@ def test_a_file_that_is_no_safetensors_is_refused(folder: Path, name: str) -> No
 
 def test_weights_of_other_sizes_are_refused(folder: Path) -> None:
     codec = json.loads((folder / "world.json").read_text())["codec"]
-    edit_manifest(folder, codec={**codec, "width": 32})
+    edit_manifest(folder, codec={**codec, "fine_width": 32})
     with pytest.raises(WorldError, match="does not fit the config"):
         World.load(folder)
 

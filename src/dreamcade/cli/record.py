@@ -20,6 +20,9 @@ from dreamcade.dataset.writer import DatasetWriter
 from dreamcade.games.recorder import PlaySource
 from dreamcade.games.registry import make_driver, make_game
 
+SIZE_STEP = 8
+"""Frames that a codec can learn have sides of so many pixels, or a multiple of it."""
+
 SEED_STRIDE = 1_000_000
 """Episode i of recording S has seed S · stride + i: recordings with different seeds share no track."""
 
@@ -60,7 +63,10 @@ def parse_size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text.strip())
     if not match:
         raise BadInputError(f"--size must be WIDTHxHEIGHT, for example 720x480; got {text!r}")
-    return int(match[1]), int(match[2])
+    width, height = int(match[1]), int(match[2])
+    if width % SIZE_STEP or height % SIZE_STEP or not width * height:
+        raise BadInputError(f"--size must be multiples of {SIZE_STEP}, or no codec could learn it; got {text!r}")
+    return width, height
 
 
 def _meta(name: str, size: tuple[int, int], seed: int, ticks: int) -> DatasetMeta:

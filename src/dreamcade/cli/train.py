@@ -32,23 +32,26 @@ def codec(
     """Train the codec: frames to latents and back."""
     import dataclasses
 
+    import numpy as np
+
     from dreamcade.core.device import resolve_device
     from dreamcade.training.assemble import training_folder
     from dreamcade.training.codec_trainer import CodecTrainer, fit_normalisation
     from dreamcade.training.frame_pool import draw_frames
+    from dreamcade.training.picture_store import draw_pictures, open_pictures, store_pictures
     from dreamcade.training.presets import get_preset
     from dreamcade.training.progress import TrainingProgress
 
     chosen, dataset, folder = get_preset(preset), _open(data), training_folder(world)
     settings = dataclasses.replace(chosen.codec_training, steps=steps or chosen.codec_training.steps)
-    width, height = dataset.meta.frame_size
-    sizes = dataclasses.replace(chosen.codec, frame_height=height, frame_width=width)
-    train = draw_frames(dataset, "train", chosen.codec_frames, settings.seed)
+    sizes = chosen.codec.fitted(*dataset.meta.frame_size)
+    store_pictures(dataset, sizes, folder / "pictures")
+    pictures = open_pictures(dataset, folder / "pictures", "train")
+    frames = draw_frames(dataset, "train", chosen.codec_frames, settings.seed)
     heldout = draw_frames(dataset, "heldout", 48, settings.seed)
-    sizes = fit_normalisation(train[:: max(1, len(train) // 200)], sizes)
-    trainer = CodecTrainer(sizes, settings, folder, train, heldout, resolve_device(device))
-    if resume:
-        trainer.resume()
+    sizes = fit_normalisation(sizes, draw_pictures(pictures, 300, np.random.default_rng(settings.seed)))
+    trainer = CodecTrainer(sizes, settings, folder, pictures, frames, heldout, resolve_device(device))
+    trainer.prepare(resume)
     with TrainingProgress("codec", settings.steps, trainer.step, folder / "logs" / "codec") as progress:
         trainer.run(progress.report)
 
@@ -68,7 +71,8 @@ def dynamics(
     from dreamcade.core.device import resolve_device
     from dreamcade.training.assemble import load_codec, training_folder
     from dreamcade.training.dynamics_trainer import DynamicsTrainer
-    from dreamcade.training.latent_store import encode_dataset, open_store
+    from dreamcade.training.latent_store import store_latents
+    from dreamcade.training.picture_store import open_pictures, store_pictures
     from dreamcade.training.presets import get_preset
     from dreamcade.training.progress import TrainingProgress
 
@@ -85,8 +89,11 @@ def dynamics(
         latent_width=width,
         action_size=dataset.meta.controls.size,
     )
-    encode_dataset(dataset, trained_codec, folder / "latents")
-    train, heldout = (open_store(dataset, folder / "latents", split) for split in ("train", "heldout"))
+    store_pictures(dataset, trained_codec.config, folder / "pictures")
+    train, heldout = (
+        store_latents(open_pictures(dataset, folder / "pictures", split), trained_codec, folder / "latents")
+        for split in ("train", "heldout")
+    )
     trainer = DynamicsTrainer(sizes, settings, trained_codec, folder, train, heldout, target)
     trainer.prepare(resume)
     with TrainingProgress("dynamics", settings.steps, trainer.step, folder / "logs" / "dynamics") as progress:

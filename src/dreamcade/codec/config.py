@@ -2,43 +2,92 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from dreamcade.core.config import JsonConfig
 from dreamcade.core.errors import BadInputError
 
+TOKENS = 54
+"""Latent cells of a frame that a laptop's processor can keep up with."""
+
 
 @dataclass(frozen=True, slots=True)
 class CodecConfig(JsonConfig):
-    """A pyramid codec: frames are averaged over `reduction`², folded by 2, and redrawn by a small network.
+    """A deep codec in two stages: frame ↔ small picture (`reduction`² pixels averaged) ↔ latent.
 
-    `mean` and `deviation` normalise each colour of the reduced picture (values in [−1, 1]).
+    The small picture is folded by `fold` to a middle grid, and that by `gather` to the latent's: one latent cell stands
+    for reduction · fold · gather pixels each way. `mean` and `deviation` normalise each colour of the small picture
+    (values in [−1, 1]).
     """
 
     frame_height: int = 480
     frame_width: int = 720
     reduction: int = 4
-    width: int = 64
-    blocks: int = 4
+    fold: int = 4
+    gather: int = 5
+    channels: int = 64
+    coarse_width: int = 256
+    coarse_blocks: int = 3
+    fine_width: int = 64
+    fine_blocks: int = 3
+    context_width: int = 48
+    context_blocks: int = 1
     detail_width: int = 24
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     deviation: tuple[float, ...] = (0.5, 0.5, 0.5)
 
     def __post_init__(self) -> None:
-        step = 2 * self.reduction
-        if self.frame_height % step or self.frame_width % step:
+        if self.fold % 2:
+            raise BadInputError(f"fold must be even; got {self.fold}")
+        if self.frame_height % self.cell or self.frame_width % self.cell:
             raise BadInputError(
-                f"a frame's height and width must be multiples of {step}; got {self.frame_width}x{self.frame_height}"
+                f"a frame's height and width must be multiples of {self.cell}; "
+                f"got {self.frame_width}x{self.frame_height}"
             )
 
-    def encoder_facts(self) -> dict[str, Any]:
-        """All that decides what the latent of a frame is; the decoder may change without making latents worthless."""
-        names = ("frame_height", "frame_width", "reduction", "mean", "deviation")
-        return {name: value for name, value in self.to_json().items() if name in names}
+    def fitted(self, width: int, height: int) -> CodecConfig:
+        """The same codec for frames of another size, its cells as large as leaves about `TOKENS` of them.
+
+        Raises `BadInputError` where no cell divides both sides.
+        """
+        best: tuple[float, CodecConfig] | None = None
+        for fold, gather in itertools.product((4, 2), range(8, 0, -1)):
+            cell = self.reduction * fold * gather
+            if width % cell or height % cell:
+                continue
+            misfit = abs(math.log(width * height / cell**2 / TOKENS))
+            if best is None or misfit < best[0]:
+                best = (
+                    misfit,
+                    dataclasses.replace(self, frame_width=width, frame_height=height, fold=fold, gather=gather),
+                )
+        if best is None:
+            step = 2 * self.reduction
+            raise BadInputError(
+                f"a frame's width and height must be multiples of {step}; got {width}x{height}: "
+                f"try {max(1, round(width / step)) * step}x{max(1, round(height / step)) * step}"
+            )
+        return best[1]
+
+    @property
+    def cell(self) -> int:
+        """Frame pixels under one latent cell, each way."""
+        return self.reduction * self.fold * self.gather
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
         """(c, h, w) of one latent."""
-        step = 2 * self.reduction
-        return 12, self.frame_height // step, self.frame_width // step
+        return self.channels, self.frame_height // self.cell, self.frame_width // self.cell
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int]:
+        """(3, height, width) of one small picture."""
+        return 3, self.frame_height // self.reduction, self.frame_width // self.reduction
+
+    def picture_facts(self) -> dict[str, Any]:
+        """All that decides what the small picture of a frame is."""
+        return {"frame_height": self.frame_height, "frame_width": self.frame_width, "reduction": self.reduction}

@@ -31,7 +31,7 @@ class SpatialAttention(nn.Module):
 class MemoryAttention(nn.Module):
     """Each token looks at its own place in the last `memory` frames.
 
-    Keys and values depend only on a past frame's code and the action that led to it, never on noise or on other
+    Keys and values depend only on a past frame's tokens and the action that led to it, never on noise or on other
     frames, so a cached entry equals a recomputed one. Position in time is a learnt bias by age: it needs no absolute
     clock and holds however long the play.
     """
@@ -40,17 +40,17 @@ class MemoryAttention(nn.Module):
         super().__init__()
         self.heads = config.heads
         self.query = nn.Linear(config.width, config.width, bias=False)
-        self.key_value = nn.Linear(config.code_size + config.action_size, 2 * config.width)
+        self.key_value = nn.Linear(config.latent_channels + config.action_size, 2 * config.width)
         self.query_norm = nn.LayerNorm(config.width // config.heads)
         self.key_norm = nn.LayerNorm(config.width // config.heads)
         self.age_bias = nn.Parameter(torch.zeros(config.heads, config.memory))
         self.out = nn.Linear(config.width, config.width, bias=False)
         nn.init.zeros_(self.out.weight)
 
-    def entries(self, codes: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes `[B, N, L, k]` and the actions that led to them `[B, N, A]` → keys, values, each `[B, N, L, D]`."""
-        actions = actions[:, :, None].expand(-1, -1, codes.shape[2], -1)
-        key, value = self.key_value(torch.cat([codes, actions], -1)).chunk(2, -1)
+    def entries(self, frames: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens `[B, N, L, c]` and the actions that led to them `[B, N, A]` → keys, values, each `[B, N, L, D]`."""
+        actions = actions[:, :, None].expand(-1, -1, frames.shape[2], -1).to(frames.dtype)
+        key, value = self.key_value(torch.cat([frames, actions], -1)).chunk(2, -1)
         key = self.key_norm(rearrange(key, "b n l (h d) -> b n l h d", h=self.heads))
         return rearrange(key, "b n l h d -> b n l (h d)"), value
 

@@ -1,8 +1,8 @@
 """Past latents and actions → the next latent.
 
-One frame is made in two halves. The transformer denoises the *code* of the next frame, a few numbers per token, in one
-or more steps: this is where the world decides what comes next. The painter then draws the latent that belongs to it by
-moving the last one along. Both predict the clean value (x-prediction), as a change to the newest frame.
+A diffusion transformer over the cells of one latent. What moves is told by the newest few latents, which stand beside
+the noisy target in every token; what lies further back, by attention over a ring cache. Each sampling step predicts the
+clean latent (x-prediction) as a change to the newest one.
 """
 
 from __future__ import annotations
@@ -14,11 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from dreamcade.core.errors import BadInputError
-from dreamcade.dynamics import view
 from dreamcade.dynamics.attention import MemoryAttention
 from dreamcade.dynamics.config import DynamicsConfig
-from dreamcade.dynamics.painter import Painter
-from dreamcade.dynamics.patches import Coder, patchify
 from dreamcade.dynamics.state import DynamicsState
 from dreamcade.dynamics.transformer import Transformer
 
@@ -27,48 +24,51 @@ from dreamcade.dynamics.transformer import Transformer
 class Context:
     """What the next frame follows from.
 
-    `latest`, `previous` `[B, c, h, w]`; `motions` of the view to previous and latest `[B, 2, 4]`; `actions`
-    `[B, history, A]`, newest last; `memory` (keys, values) per memory layer, each `[B, N, L, D]`; `ages` int64
-    `[B, N]`.
+    `recent` tokens of the newest frames, newest first, `[B, R, L, c]`; `actions` `[B, history, A]`, newest last;
+    `memory` (keys, values) per memory layer, each `[B, N, L, D]`; `ages` int64 `[B, N]`.
     """
 
-    latest: Tensor
-    previous: Tensor
-    motions: Tensor
+    recent: Tensor
     actions: Tensor
     memory: list[tuple[Tensor, Tensor]]
     ages: Tensor
 
     @property
-    def driving(self) -> Tensor:
-        """All that the next motion follows from but the scene, in one row `[B, driving_size]`."""
-        return view.driving(self.motions, self.actions)
+    def latest(self) -> Tensor:
+        """The newest frame's tokens `[B, L, c]`."""
+        return self.recent[:, 0]
+
+    def rows(self, count: int) -> Context:
+        """The first `count` rows."""
+        memory = [(k[:count], v[:count]) for k, v in self.memory]
+        return Context(self.recent[:count], self.actions[:count], memory, self.ages[:count])
 
 
 class Dynamics(nn.Module):
-    """The world model. Stateless itself: a `DynamicsState` holds what each session remembers."""
+    """The world model. Stateless itself: a `DynamicsState` holds what each session remembers.
+
+    Inside, a latent `[B, c, h, w]` is `[B, L, c]` tokens: each cell less its mean over the data, over one deviation.
+    """
+
+    centre: Tensor
+    deviation: Tensor
 
     def __init__(self, config: DynamicsConfig) -> None:
         super().__init__()
         self.config = config
-        self.coder = Coder(config)
-        self.embed_frames = nn.Linear(2 * config.patch_size, config.width)
-        self.embed_code = nn.Linear(2 * config.code_size, config.width)
+        self.register_buffer("centre", torch.zeros(config.tokens, config.latent_channels))
+        self.register_buffer("deviation", torch.ones(()))
+        self.embed_recent = nn.Linear(config.recent * config.latent_channels, config.width)
+        self.embed_noisy = nn.Linear(config.latent_channels, config.width, bias=False)
         self.transformer = Transformer(config)
-        self.code_out = nn.Linear(config.width, config.code_size)
-        self.painter = Painter(config)
-        self.inertia = nn.Linear(config.driving_size, view.NUMBERS)
-        nn.init.zeros_(self.code_out.weight)
-        nn.init.zeros_(self.code_out.bias)
-        nn.init.zeros_(self.inertia.bias)
-        with torch.no_grad():
-            newest = slice(view.NUMBERS, 2 * view.NUMBERS)
-            self.inertia.weight.zero_()[:, newest].copy_(torch.eye(view.NUMBERS))
+        self.leave = nn.Linear(config.width, config.latent_channels)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
 
     @property
     def noise_shape(self) -> tuple[int, int]:
-        """Noise of one session for one sampling step, `[L, code_size]`."""
-        return self.config.tokens, self.config.code_size
+        """Noise of one session for one sampling step, `[L, c]`."""
+        return self.config.tokens, self.config.latent_channels
 
     def memory_attentions(self) -> list[MemoryAttention]:
         """The memory layers, in order."""
@@ -76,48 +76,50 @@ class Dynamics(nn.Module):
 
     def new_state(self, batch: int) -> DynamicsState:
         """Empty state of `batch` rows on the weights' device."""
-        weight = self.embed_frames.weight
+        weight = self.leave.weight
         return DynamicsState(self.config, batch, weight.device, weight.dtype)
 
-    def embed_context(self, context: Context) -> tuple[Tensor, Tensor]:
-        """Tokens `[B, L, D]` of the frames alone, and the newest frame's code; the same for every sampling step."""
-        patch = self.config.patch
-        frames = torch.cat([patchify(context.latest, patch), patchify(context.latest - context.previous, patch)], -1)
-        return self.embed_frames(frames), self.coder(context.latest)
+    @torch.no_grad()
+    def fit(self, latents: Tensor) -> None:
+        """Sets mean and deviation from sample latents `[N, c, h, w]`."""
+        tokens = latents.flatten(2).mT
+        self.centre.copy_(tokens.mean(0))
+        self.deviation.copy_((tokens - tokens.mean(0)).square().mean().sqrt().clamp(min=1e-6))
 
-    def denoise(
-        self, embedded: tuple[Tensor, Tensor], context: Context, noisy: Tensor, level: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """One sampling step: noisy code `[B, L, k]` at `level` `[B]` → clean code, tokens `[B, L, D]`."""
-        frames, code = embedded
-        tokens = frames + self.embed_code(torch.cat([noisy, code], -1))
-        tokens = self.transformer(tokens, level, context.driving, context.memory, context.ages)
-        return code + self.code_out(tokens), tokens
+    def to_tokens(self, latents: Tensor) -> Tensor:
+        """Latents `[…, c, h, w]` → tokens `[…, L, c]`."""
+        return (latents.flatten(-2).mT - self.centre) / self.deviation
 
-    def forward(self, context: Context, noisy: Tensor, level: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One step with painting, as training needs it.
+    def to_latents(self, tokens: Tensor) -> Tensor:
+        """Inverse of `to_tokens`."""
+        latents = (tokens * self.deviation + self.centre).mT
+        return latents.reshape(*latents.shape[:-1], self.config.latent_height, self.config.latent_width)
 
-        Returns the clean code `[B, L, k]`, the next latent and the newest one as merely moved, `[B, c, h, w]`, and the
-        view's motion `[B, 4]`.
-        """
-        code, tokens = self.denoise(self.embed_context(context), context, noisy, level)
-        return code, *self.painter(tokens, context.latest, self.inertia(context.driving))
+    def embed(self, context: Context) -> Tensor:
+        """Tokens `[B, L, D]` of the newest frames; the same for every sampling step."""
+        return self.embed_recent(context.recent.transpose(1, 2).flatten(2))
 
-    def sample(self, context: Context, noise: Tensor, levels: Sequence[float] | None = None) -> tuple[Tensor, Tensor]:
-        """The next latent `[B, c, h, w]`, and the view's motion to it `[B, 4]`.
+    def denoise(self, embedded: Tensor, context: Context, noisy: Tensor, level: Tensor) -> Tensor:
+        """One sampling step: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens."""
+        x = embedded + self.embed_noisy(noisy)
+        x = self.transformer(x, level, context.actions, context.memory, context.ages)
+        return context.latest + self.leave(x)
 
-        From noise `[steps, B, L, k]`; `levels` default to the config's.
+    def forward(self, context: Context, noisy: Tensor, level: Tensor) -> Tensor:
+        """One step from scratch, as training needs it: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens."""
+        return self.denoise(self.embed(context), context, noisy, level)
 
-        Step i sees (1 − s)·clean + s·noise at level s, the clean code being the previous step's.
+    def sample(self, context: Context, noise: Tensor, levels: Sequence[float] | None = None) -> Tensor:
+        """The next frame's tokens `[B, L, c]` from noise `[steps, B, L, c]`; `levels` default to the config's.
+
+        Step i sees (1 − s)·clean + s·noise at level s, the clean tokens being the previous step's.
         """
         levels = self.levels(len(noise)) if levels is None else levels
-        embedded = self.embed_context(context)
-        code, tokens = embedded[1], embedded[0]
+        embedded, clean = self.embed(context), context.latest
         for step_noise, s in zip(noise, levels, strict=True):
-            level = torch.full((len(code),), s, device=code.device, dtype=code.dtype)
-            code, tokens = self.denoise(embedded, context, code.lerp(step_noise, s), level)
-        latents, _, motion = self.painter(tokens, context.latest, self.inertia(context.driving))
-        return latents, motion
+            level = torch.full((len(clean),), s, device=clean.device, dtype=clean.dtype)
+            clean = self.denoise(embedded, context, clean.lerp(step_noise.to(clean.dtype), s), level)
+        return clean
 
     def levels(self, steps: int) -> tuple[float, ...]:
         """Noise levels for 1, 2, … steps: the configured ones, or evenly down to the configured last one."""
@@ -129,77 +131,58 @@ class Dynamics(nn.Module):
         last = configured[-1] if len(configured) > 1 else 0.3
         return tuple(1.0 + (last - 1.0) * i / max(steps - 1, 1) for i in range(steps))
 
-    @torch.no_grad()
-    def fit_inertia(self, driving: Tensor, motion: Tensor) -> None:
-        """Starts `inertia` at the least-squares answer for motions `[N, 4]` and the `Context.driving` before them."""
-        driving, motion = driving.double().clamp(-4, 4), motion.double().clamp(-4, 4)
-        inputs = torch.cat([driving, torch.ones_like(driving[:, :1])], 1)
-        ridge = 1e-3 * len(inputs) * torch.eye(inputs.shape[1], dtype=inputs.dtype, device=inputs.device)
-        answer = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ motion).T
-        self.inertia.weight.copy_(answer[:, :-1])
-        self.inertia.bias.copy_(answer[:, -1])
-
     @torch.inference_mode()
     def observe(self, state: DynamicsState, rows: Tensor, latents: Tensor, actions: Tensor) -> None:
         """Appends real latents `[B, c, h, w]` and the actions `[B, A]` that led to them (zeros for a first frame)."""
         self._expect(latents, (len(rows), *self.config.latent_shape), "latents")
         self._expect(actions, (len(rows), self.config.action_size), "actions")
         self._push_action(state, rows, actions)
-        motion = self.painter.measure(state.latest(rows), latents)
-        self._append(state, rows, latents, motion * (state.count[rows] > 0)[:, None])
+        self._append(state, rows, self.to_tokens(latents))
 
     @torch.inference_mode()
     def step(self, state: DynamicsState, rows: Tensor, actions: Tensor, noise: Tensor) -> Tensor:
         """Makes and appends the next latents `[B, c, h, w]` under `actions` `[B, A]` taken at the newest frames.
 
-        `noise` is standard normal `[steps, B, L, code_size]`. Rows without a frame raise `BadInputError`.
+        `noise` is standard normal `[steps, B, L, c]`. Rows without a frame raise `BadInputError`.
         """
         self._expect(actions, (len(rows), self.config.action_size), "actions")
         self._expect(noise, (len(noise), len(rows), *self.noise_shape), "noise")
         if bool((state.count[rows] == 0).any()):
             raise BadInputError("a session needs at least one frame before it can step; prime it first")
         self._push_action(state, rows, actions)
-        latents, motion = self.sample(self._context(state, rows), noise)
-        self._append(state, rows, latents, motion)
-        return latents
+        context = Context(state.recent(rows), state.actions[rows], state.memory(rows), state.ages(rows))
+        tokens = self.sample(context, noise)
+        self._append(state, rows, tokens)
+        return self.to_latents(tokens)
 
-    def _context(self, state: DynamicsState, rows: Tensor) -> Context:
-        return Context(
-            state.latest(rows),
-            state.latest(rows, back=1),
-            state.motions[rows],
-            state.actions[rows],
-            state.memory(rows),
-            state.ages(rows),
-        )
+    def latest(self, state: DynamicsState, rows: Tensor) -> Tensor:
+        """The newest latents of `rows`, `[B, c, h, w]`."""
+        return self.to_latents(state.recent(rows)[:, 0])
 
     def _push_action(self, state: DynamicsState, rows: Tensor, actions: Tensor) -> None:
         state.actions[rows] = torch.cat([state.actions[rows, 1:], actions[:, None].to(state.actions)], 1)
 
-    def _append(self, state: DynamicsState, rows: Tensor, latents: Tensor, motion: Tensor) -> None:
-        state.motions[rows] = view.follow(state.motions[rows], motion.to(state.motions))
+    def _append(self, state: DynamicsState, rows: Tensor, tokens: Tensor) -> None:
         number = state.count[rows]
-        state.latents[rows, number % 2] = latents
-        code, action = self.coder(latents)[:, None], state.actions[rows, -1:]
+        state.tokens[rows, number % self.config.recent] = tokens.to(state.tokens)
         for i, attention in enumerate(self.memory_attentions()):
-            keys, values = attention.entries(code, action)
+            keys, values = attention.entries(tokens[:, None], state.actions[rows, -1:])
             state.keys[rows, i, number % self.config.memory] = keys[:, 0]
             state.values[rows, i, number % self.config.memory] = values[:, 0]
         state.count[rows] = number + 1
 
-    def context_from_codes(
-        self,
-        latest: Tensor,
-        previous: Tensor,
-        motions: Tensor,
-        actions: Tensor,
-        codes: Tensor,
-        code_actions: Tensor,
-        ages: Tensor,
-    ) -> Context:
-        """The same context without a cache: keys and values from codes `[B, N, L, k]` and their actions `[B, N, A]`."""
-        memory = [attention.entries(codes, code_actions) for attention in self.memory_attentions()]
-        return Context(latest, previous, motions, actions, memory, ages)
+    def context_from_frames(self, frames: Tensor, led: Tensor, filled: Tensor, actions: Tensor) -> Context:
+        """A context without a cache.
+
+        `frames` `[B, N, L, c]` are tokens, newest first, of which each row's first `filled` (int64 `[B]`, at least 1)
+        are real; `led` `[B, N, A]` the actions that led to them; `actions` `[B, history, A]` those taken, newest last.
+        """
+        slots = torch.arange(self.config.memory, device=frames.device)
+        ages = torch.where(slots < filled[:, None], slots, -1)
+        back = torch.minimum(torch.arange(self.config.recent, device=frames.device), filled[:, None] - 1)
+        recent = frames[torch.arange(len(frames), device=frames.device)[:, None], back]
+        memory = [attention.entries(frames, led) for attention in self.memory_attentions()]
+        return Context(recent, actions, memory, ages)
 
     @staticmethod
     def _expect(tensor: Tensor, shape: tuple[int, ...], what: str) -> None:

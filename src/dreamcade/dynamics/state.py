@@ -8,16 +8,15 @@ import torch
 from torch import Tensor
 
 from dreamcade.core.errors import BadInputError
-from dreamcade.dynamics import view
 from dreamcade.dynamics.config import DynamicsConfig
 
 
 class DynamicsState:
     """Ring buffers of `batch` independent rows.
 
-    Slot rules: `count` frames have been appended to a row. Frame number n (from 0) lives in latent slot n mod 2 and in
+    Slot rules: `count` frames have been appended to a row. Frame number n (from 0) lives in token slot n mod R and in
     memory slot n mod N; a slot is overwritten only by its successor, so nothing is ever moved. `actions[:, -1]` is the
-    newest action, `motions` the view's motions to the newest two frames, newest last.
+    newest action.
     """
 
     def __init__(
@@ -25,10 +24,9 @@ class DynamicsState:
     ) -> None:
         layers, slots = len(config.memory_layers), config.memory
         options = {"device": device, "dtype": dtype}
-        self.latents = torch.zeros(batch, 2, *config.latent_shape, **options)  # type: ignore[call-overload]
+        self.tokens = torch.zeros(batch, config.recent, config.tokens, config.latent_channels, **options)  # type: ignore[call-overload]
         self.keys = torch.zeros(batch, layers, slots, config.tokens, config.width, **options)  # type: ignore[call-overload]
         self.values = torch.zeros_like(self.keys)
-        self.motions = torch.zeros(batch, 2, view.NUMBERS, **options)  # type: ignore[call-overload]
         self.actions = torch.zeros(batch, config.action_history, config.action_size, **options)  # type: ignore[call-overload]
         self.count = torch.zeros(batch, dtype=torch.int64, device=device)
 
@@ -38,7 +36,7 @@ class DynamicsState:
 
     def tensors(self) -> dict[str, Tensor]:
         """All buffers by name, batch first."""
-        return {name: getattr(self, name) for name in ("latents", "motions", "keys", "values", "actions", "count")}
+        return {name: getattr(self, name) for name in ("tokens", "keys", "values", "actions", "count")}
 
     def reset(self, rows: Tensor) -> None:
         """Forgets everything in `rows` (int64 `[B]`)."""
@@ -67,14 +65,15 @@ class DynamicsState:
             keys, values = self.keys[rows], self.values[rows]
         return list(zip(keys.unbind(1), values.unbind(1), strict=True))
 
-    def latest(self, rows: Tensor, back: int = 0) -> Tensor:
-        """The newest latents of `rows` (or the one before, `back=1`), `[B, c, h, w]`.
+    def recent(self, rows: Tensor) -> Tensor:
+        """Tokens of the newest R frames of `rows`, newest first, `[B, R, L, c]`.
 
-        A row with a single frame has no earlier one: its only frame stands in.
+        Where a row has fewer frames, its first one stands in for those before it.
         """
-        newest = self.count[rows] - 1
-        slot = (newest - torch.clamp(newest, max=back)) % 2
-        return self.latents[rows, slot]
+        slots = self.tokens.shape[1]
+        newest = self.count[rows, None] - 1
+        back = torch.minimum(torch.arange(slots, device=newest.device), newest.clamp(min=0))
+        return self.tokens[rows[:, None], (newest - back) % slots]
 
     def ages(self, rows: Tensor) -> Tensor:
         """Age of each memory slot, int64 `[B, N]`: 0 is the newest frame, −1 an empty slot."""

@@ -1,4 +1,4 @@
-"""The transformer over one frame's tokens, conditioned on noise level, the view's motion and past actions (AdaLN)."""
+"""The transformer over one frame's tokens, conditioned on noise level and past actions (AdaLN)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Block(nn.Module):
         if self.memory is not None and cache is not None:
             x = x + self.memory(F.layer_norm(x, size), *cache)
         hidden = F.relu(self.widen(modulate(F.layer_norm(x, size), scale_m, shift_m)))
-        return torch.addcmul(x, gate_m, self.narrow(hidden.square()))
+        return torch.addcmul(x, gate_m, self.narrow(hidden * hidden))
 
 
 def modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Transformer(nn.Module):
         self.position = nn.Parameter(0.02 * torch.randn(config.tokens, config.width))
         self.blocks = nn.ModuleList(Block(config, i in config.memory_layers) for i in range(config.depth))
         self.condition = nn.Sequential(
-            nn.Linear(config.driving_size + 32, config.condition_width),
+            nn.Linear(2 * config.action_history * config.action_size + 32, config.condition_width),
             nn.SiLU(),
             nn.Linear(config.condition_width, config.condition_width),
             nn.SiLU(),
@@ -61,14 +61,14 @@ class Transformer(nn.Module):
             bias[:, 2], bias[:, 5] = 0.5, 0.5
 
     def forward(
-        self, x: Tensor, level: Tensor, driving: Tensor, memory: list[tuple[Tensor, Tensor]], ages: Tensor
+        self, x: Tensor, level: Tensor, actions: Tensor, memory: list[tuple[Tensor, Tensor]], ages: Tensor
     ) -> Tensor:
         """Tokens `[B, L, D]` → `[B, L, D]`.
 
-        Noise level `[B]` in [0, 1]; `driving` `[B, driving_size]`; memory (keys, values) per memory layer and ages
+        Noise level `[B]` in [0, 1]; `actions` `[B, history, A]`; memory (keys, values) per memory layer and ages
         `[B, N]` as in `Context`.
         """
-        condition = self.condition(torch.cat([self.level_features(level), driving], 1))
+        condition = self.condition(torch.cat([self.level_features(level), action_features(actions)], 1))
         modulation = rearrange(self.modulation(condition), "b (n s d) -> n b s 1 d", n=self.config.depth, s=6)
         caches = iter(memory)
         x = x + self.position
@@ -81,3 +81,12 @@ class Transformer(nn.Module):
         """Noise level `[B]` in [0, 1] → sines and cosines `[B, 32]`."""
         angles = level[:, None] * self.frequencies
         return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+def action_features(actions: Tensor) -> Tensor:
+    """Actions `[B, history, A]` → `[B, 2·history·A]`: as they are, and with small settings enlarged.
+
+    Many controls saturate (a wheel that is full over at 0.4): there, how an axis differs from rest says more than how
+    far it is pushed.
+    """
+    return torch.cat([actions, torch.tanh(4 * actions)], 1).flatten(1)

@@ -125,7 +125,7 @@ class Engine:
     def show(self, row: int, tick: int) -> Frame:
         """The newest latent of `row` as a frame."""
         self._timer.mark(1)
-        pixels = self._decode(self._slots.state.latest(self._slots.index([row])))
+        pixels = self._decode(self._dynamics.latest(self._slots.state, self._slots.index([row])))
         return Frame(pixels[0], tick, FrameTiming(decode_ms=self._timer.milliseconds(1)))
 
     def read_row(self, row: int) -> dict[str, Tensor]:

@@ -1,7 +1,12 @@
-"""Trains a codec's decoder: pixels, edges, and what an eye would notice (LPIPS)."""
+"""Trains a codec in two stages.
+
+First the deep half, on small pictures of the whole dataset: pixels and edges. Then, with the encoder fixed, the way
+back to full frames, on crops of fewer of them: pixels, edges, and what an eye would notice (LPIPS).
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,42 +23,65 @@ from dreamcade.core.config import JsonConfig
 from dreamcade.core.types import Pixels
 from dreamcade.evaluation.lpips import LPIPS
 from dreamcade.training.checkpoint import load_training, save_training
-from dreamcade.training.frame_pool import draw_crops, to_model
+from dreamcade.training.frame_pool import crop, draw_corners, to_model
+from dreamcade.training.picture_store import PictureEpisode, draw_pictures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
+
+CROPS_OF_A_FRAME = 3
 
 
 @dataclass(frozen=True, slots=True)
 class CodecTraining(JsonConfig):
     """How long and how to train."""
 
-    steps: int = 8000
+    steps: int = 10000
+    frames_from: float = 0.7
+    """Share of the training after which full frames take the place of small pictures."""
     batch: int = 12
     crop: int = 128
-    peak_rate: float = 4e-3
+    """Side of the crops of full frames, in pixels."""
+    peak_rate: float = 2e-3
+    """Highest learning rate of the deep half in the first stage …"""
+    decoder_rate: float = 3e-4
+    """… of its decoder in the second, so that it learns what the light half needs without losing what it knows …"""
+    detail_rate: float = 4e-3
+    """… and of the light half there."""
+    flat: float = 0.4
+    """Share of each stage after which its learning rate falls."""
+    latent_noise: float = 0.03
+    """Deviation of the noise on latents, so that neighbours of a latent decode to neighbours of its picture."""
     seed: int = 0
     edge_weight: float = 3.0
     perceptual_weight: float = 0.02
-    perceptual_from: float = 0.6
-    """LPIPS joins after this share of the training, on `perceptual_batch` of the crops."""
+    perceptual_from: float = 0.5
+    """LPIPS joins after this share of the second stage, on `perceptual_batch` of the crops."""
     perceptual_batch: int = 2
     check_every: int = 500
 
+    @property
+    def first_stage(self) -> int:
+        """Steps on small pictures."""
+        return round(self.frames_from * self.steps)
 
-def fit_normalisation(frames: Pixels, config: CodecConfig) -> CodecConfig:
-    """The config with the colours' mean and deviation over sample frames uint8 `[N, H, W, 3]`."""
-    import dataclasses
 
-    small = F.avg_pool2d(to_model(frames), config.reduction)
-    deviation, mean = torch.std_mean(small, dim=(0, 2, 3))
+def fit_normalisation(config: CodecConfig, colours: Tensor) -> CodecConfig:
+    """The config with mean and deviation of each colour over sample pictures `[N, 3, h, w]` in [−1, 1]."""
+    deviation, mean = torch.std_mean(colours, dim=(0, 2, 3))
     return dataclasses.replace(config, mean=tuple(mean.tolist()), deviation=tuple(deviation.tolist()))
 
 
-def edge_weights(frames: Tensor, strength: float) -> Tensor:
-    """Weights `[N, 1, H, W]`: up to 1 + strength where a pixel differs from its wider surroundings, so that small
-    things (car, kerbs, skid marks, indicators) survive."""
-    coarse = F.avg_pool2d(F.avg_pool2d(frames, 4), 5, stride=1, padding=2, count_include_pad=False)
-    around = F.interpolate(coarse, size=frames.shape[2:])
-    return 1 + strength * (2 * (frames - around).abs().amax(1, keepdim=True)).clamp(max=1)
+def edge_weights(pictures: Tensor, strength: float, scale: int) -> Tensor:
+    """Weights `[N, 1, h, w]`: up to 1 + strength where a pixel differs from its surroundings (some 3 · `scale` pixels
+    wide), so that small things (car, kerbs, skid marks, indicators) survive."""
+    coarse = F.avg_pool2d(F.avg_pool2d(pictures, scale), 3, stride=1, padding=1, count_include_pad=False)
+    around = F.interpolate(coarse, size=pictures.shape[2:])
+    return 1 + strength * (2 * (pictures - around).abs().amax(1, keepdim=True)).clamp(max=1)
+
+
+def pixel_loss(made: Tensor, real: Tensor, strength: float, scale: int) -> Tensor:
+    """Smooth absolute and squared error of pictures in [−1, 1], weighted by `edge_weights`."""
+    squared = (made - real).square()
+    return (((squared + 1e-4).sqrt() + 2 * squared) * edge_weights(real, strength, scale)).mean()
 
 
 class CodecTrainer:
@@ -64,15 +92,18 @@ class CodecTrainer:
         config: CodecConfig,
         settings: CodecTraining,
         folder: Path,
-        train: Pixels,
+        pictures: list[PictureEpisode],
+        frames: Pixels,
         heldout: Pixels,
         device: torch.device,
     ) -> None:
         self.settings, self.folder, self.device = settings, folder, device
-        self.train, self.heldout = train, heldout
+        self.pictures, self.frames, self.heldout = pictures, frames, heldout
         torch.manual_seed(settings.seed)
         self.codec = Codec(config).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.AdamW(self.codec.parameters(), lr=0.0, betas=(0.9, 0.99), weight_decay=1e-4)
+        deep = [*self.codec.encoder.parameters(), *self.codec.decoder.parameters()]
+        groups = [{"params": deep}, {"params": self.codec.detail.parameters()}]
+        self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=1e-3)
         self.averages = AveragedWeights(self.codec)
         self.lpips = LPIPS.load().to(device)
         self.step, self.seconds = 0, 0.0
@@ -81,9 +112,12 @@ class CodecTrainer:
     def checkpoint(self) -> Path:
         return self.folder / "codec.checkpoint.safetensors"
 
-    def resume(self) -> None:
-        """Continues from the checkpoint, where there is one."""
-        if not self.checkpoint.exists():
+    def prepare(self, resume: bool) -> None:
+        """Loads the checkpoint where `resume` asks for it, or starts the deep half at the best linear map."""
+        if not (resume and self.checkpoint.exists()):
+            sample = draw_pictures(self.pictures, 600, np.random.default_rng(self.settings.seed)).to(self.device)
+            self.codec.fit(sample)
+            self.averages = AveragedWeights(self.codec)
             return
         facts = load_training(self.checkpoint, self.codec, self.averages, self.optimizer, self.device)
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
@@ -102,42 +136,67 @@ class CodecTrainer:
             report(self.step, figures)
 
     def _train_step(self, rng: np.random.Generator) -> dict[str, float]:
-        rate = learning_rate(self.step, self.settings.steps, self.settings.peak_rate, flat=0.3)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        step = 2 * self.codec.config.reduction
-        crops = draw_crops(self.train, self.settings.batch, self.settings.crop, step, rng).to(self.device)
-        crops = crops.contiguous(memory_format=torch.channels_last)
-        redrawn = self.codec.decode_frames(self.codec.encode_frames(crops))
-        loss = self._loss(redrawn, crops)
+        settings, first = self.settings, self.settings.first_stage
+        if self.step < first:
+            step, steps, peaks = self.step, first, (settings.peak_rate, 0.0)
+            loss = self._picture_loss(rng)
+        else:
+            step, steps = self.step - first, settings.steps - first
+            peaks = settings.decoder_rate, settings.detail_rate
+            loss = self._frame_loss(rng, step >= settings.perceptual_from * steps)
+        for group, peak in zip(self.optimizer.param_groups, peaks, strict=True):
+            group["lr"] = learning_rate(step, steps, peak, flat=settings.flat)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.codec.parameters(), 1.0)
         self.optimizer.step()
-        self.averages.update(self.codec, self.step)
-        return {"loss": loss.item(), "rate": rate}
+        self.averages.update(self.codec, step)
+        return {"loss": loss.item(), "rate": max(group["lr"] for group in self.optimizer.param_groups)}
 
-    def _loss(self, redrawn: Tensor, crops: Tensor) -> Tensor:
-        settings = self.settings
-        difference = redrawn - crops
-        smooth = (difference.square() + 1e-4).sqrt() + 2 * difference.square()
-        loss = (smooth * edge_weights(crops, settings.edge_weight)).mean()
-        if self.step >= settings.perceptual_from * settings.steps:
-            part = slice(settings.perceptual_batch)
-            loss = loss + settings.perceptual_weight * self.lpips(redrawn[part].clamp(-1, 1), crops[part]).mean()
+    def _picture_loss(self, rng: np.random.Generator) -> Tensor:
+        real = draw_pictures(self.pictures, self.settings.batch, rng).to(self.device)
+        latents = self.codec.encode_pictures(self.codec.normalise(real))
+        latents = latents + self.settings.latent_noise * torch.randn_like(latents)
+        made = self.codec.colours(self.codec.decode_pictures(latents))
+        return pixel_loss(made, real, self.settings.edge_weight, scale=2)
+
+    def _frame_loss(self, rng: np.random.Generator, perceptual: bool) -> Tensor:
+        """On crops, a few of each frame: the deep half works on whole pictures, what is expensive only on the crops."""
+        settings, r = self.settings, self.codec.config.reduction
+        drawn = np.sort(rng.choice(len(self.frames), max(1, settings.batch // CROPS_OF_A_FRAME)))
+        frames = to_model(self.frames[drawn]).to(self.device)
+        with torch.no_grad():
+            latents = self.codec.encode_pictures(self.codec.reduce(frames))
+            latents = latents + settings.latent_noise * torch.randn_like(latents)
+        pictures = self.codec.decode_pictures(latents)
+        frames, pictures = (x.repeat_interleave(CROPS_OF_A_FRAME, 0) for x in (frames, pictures))
+        corners = draw_corners(len(frames), frames.shape[2:], settings.crop, 2 * r, rng)
+        made = self.codec.enlarge(crop(pictures, corners // r, settings.crop // r))
+        real = crop(frames, corners, settings.crop)
+        loss = pixel_loss(made, real, settings.edge_weight, scale=8)
+        if perceptual:
+            part = slice(0, None, max(1, len(made) // settings.perceptual_batch))
+            loss = loss + settings.perceptual_weight * self.lpips(made[part].clamp(-1, 1), real[part]).mean()
         return loss
 
     @torch.inference_mode()
     def held_out_figures(self) -> dict[str, float]:
         """PSNR (dB) and LPIPS of the averaged codec on held-out frames."""
         codec = self.averaged_codec()
-        psnr, lpips = [], []
+        psnr, picture_psnr, lpips = [], [], []
         for frame in self.heldout:
             real = to_model(frame[None]).to(self.device)
-            redrawn = codec.decode_frames(codec.encode_frames(real)).clamp(-1, 1)
-            psnr.append(float(10 * torch.log10(4 / (redrawn - real).square().mean())))
+            pictures = codec.reduce(real)
+            remade = codec.decode_pictures(codec.encode_pictures(pictures))
+            redrawn = codec.enlarge(remade).clamp(-1, 1)
+            picture_psnr.append(decibels(codec.colours(remade), codec.colours(pictures)))
+            psnr.append(decibels(redrawn, real))
             lpips.append(float(self.lpips(redrawn, real)))
-        return {"psnr": float(np.mean(psnr)), "lpips": float(np.mean(lpips))}
+        return {
+            "psnr": float(np.mean(psnr)),
+            "psnr_small_picture": float(np.mean(picture_psnr)),
+            "lpips": float(np.mean(lpips)),
+        }
 
     def averaged_codec(self) -> Codec:
         """A copy of the codec with the averaged weights, in evaluation mode."""
@@ -155,3 +214,8 @@ class CodecTrainer:
         }
         save_training(self.checkpoint, self.codec, self.averages, self.optimizer, facts)
         save_tensors(self.folder / "codec.safetensors", self.averaged_codec().state_dict(), facts)
+
+
+def decibels(made: Tensor, real: Tensor) -> float:
+    """PSNR of pictures in [−1, 1]."""
+    return float(10 * torch.log10(4 / (made - real).square().mean()))

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from dreamcade.codec import Codec
@@ -20,15 +19,11 @@ from dreamcade.core.config import JsonConfig
 from dreamcade.core.device import fast_dtype
 from dreamcade.dynamics import Dynamics, DynamicsConfig
 from dreamcade.training.checkpoint import load_training, save_training
-from dreamcade.training.dynamics_loss import draw_levels, dynamics_loss
-from dreamcade.training.latent_store import StoredEpisode
+from dreamcade.training.dynamics_loss import channel_weights, draw_levels, dynamics_loss
+from dreamcade.training.latent_store import LatentEpisode
 from dreamcade.training.rolled_out import held_out_figures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.streams import Streams
-
-ASTRAY = 2.2
-"""A stream whose error passes this multiple of what follows true frames has gone astray: what was recorded is no longer
-what should be seen there, and to be asked for it teaches a blur."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +32,17 @@ class DynamicsTraining(JsonConfig):
 
     steps: int = 6000
     batch: int = 16
-    peak_rate: float = 7e-4
+    peak_rate: float = 1.6e-3
     weight_decay: float = 0.01
     seed: int = 0
-    stages: tuple[float, ...] = (0.1, 0.2, 0.35, 0.55)
+    stages: tuple[float, ...] = (0.2, 0.4, 0.6)
     """Shares of the training after which streams may grow longer …"""
-    lengths: tuple[int, ...] = (1, 4, 12, 24, 48)
+    lengths: tuple[int, ...] = (1, 4, 12, 24)
     """… and how long they may be before, between and after them."""
-    own_from: float = 0.3
+    own_from: float = 0.5
     """From this share on, `own_share` of the streams go on from frames that the model sampled all by itself."""
-    own_share: float = 0.25
-    check_every: int = 500
+    own_share: float = 0.4
+    check_every: int = 1000
     save_every: int = 250
 
     def longest(self, step: int) -> int:
@@ -64,8 +59,8 @@ class DynamicsTrainer:
         settings: DynamicsTraining,
         codec: Codec,
         folder: Path,
-        train: list[StoredEpisode],
-        heldout: list[StoredEpisode],
+        train: list[LatentEpisode],
+        heldout: list[LatentEpisode],
         device: torch.device,
     ) -> None:
         self.settings, self.codec, self.folder, self.device = settings, codec, folder, device
@@ -74,7 +69,6 @@ class DynamicsTrainer:
         self.model = Dynamics(config).to(device)
         self.optimizer = self._make_optimizer()
         self.averages = AveragedWeights(self.model)
-        self.usual: float | None = None
         self.step, self.seconds = 0, 0.0
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
@@ -83,39 +77,26 @@ class DynamicsTrainer:
             {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": self.settings.weight_decay},
             {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98))
+        return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=True)
 
     @property
     def checkpoint(self) -> Path:
         return self.folder / "dynamics.checkpoint.safetensors"
 
     def prepare(self, resume: bool) -> None:
-        """Loads the checkpoint where `resume` asks for it, or fits the coder to the data for a fresh start."""
+        """Loads the checkpoint where `resume` asks for it, or fits the normalisation to the data for a fresh start."""
+        rng = np.random.default_rng(self.settings.seed)
+        sample = torch.cat([e.latent(np.sort(rng.choice(len(e), min(60, len(e)), replace=False))) for e in self.train])
+        sample = sample.to(self.device)
+        self.weights = channel_weights(self.codec, sample[:: max(1, len(sample) // 16)])
         if resume and self.checkpoint.exists():
             self._load()
         else:
-            rng = np.random.default_rng(self.settings.seed)
-            moments = [np.sort(rng.choice(len(e) - 1, 24, replace=False)) for e in self.train]
-            before, after = (
-                torch.cat([e.latent(t + ahead) for e, t in zip(self.train, moments, strict=True)]).to(self.device)
-                for ahead in (0, 1)
-            )
-            self.model.coder.fit(before)
-            self.model.painter.fit(before, after)
-        for store in (self.train, self.heldout):
-            for episode in track(store, description="measuring motion"):
-                episode.attach_past(self.model)
-        if self.step == 0:
-            self._fit_inertia()
-
-    def _fit_inertia(self) -> None:
-        history = self.model.config.action_history
-        driving, motions = zip(*(e.driving(history) for e in self.train), strict=True)
-        self.model.fit_inertia(torch.cat(driving).to(self.device), torch.cat(motions).to(self.device))
+            self.model.fit(sample)
 
     def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
         """Trains until `settings.steps`; `report(step, figures)` is called after every step."""
-        streams = Streams.empty(self.model, self.settings.batch, self.device)
+        streams = Streams.empty(self.model, self.settings.batch)
         torch.manual_seed(self.settings.seed + self.step)
         rng = np.random.default_rng([self.settings.seed, self.step])
         while self.step < self.settings.steps:
@@ -130,63 +111,42 @@ class DynamicsTrainer:
             report(self.step, figures)
 
     def _train_step(self, streams: Streams, rng: np.random.Generator) -> dict[str, float]:
-        streams.restart_finished(self.train, self.settings.longest(self.step), rng)
+        streams.restart_finished(self.model, self.train, self.settings.longest(self.step), rng)
         rate = learning_rate(self.step, self.settings.steps, self.settings.peak_rate)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         fresh = torch.from_numpy(streams.length == 0).to(self.device)
         actions = streams.actions(self.train, self.model.config.action_history)
-        target, target_motion = streams.targets(self.train)
-        target_code = self.model.coder(target)
+        target = streams.targets(self.model, self.train)
         level = draw_levels(len(streams), self.device)
-        noisy = target_code.lerp(torch.randn_like(target_code), level[:, None, None])
+        noisy = target.lerp(torch.randn_like(target), level[:, None, None])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_dtype(self.device) == torch.bfloat16):
-            context = streams.context(self.model, actions)
-            made = tuple(x.float() for x in self.model(context, noisy, level))
-        loss, errors = dynamics_loss(made, context.latest, target_code, target, target_motion)
+            made = self.model(streams.context(self.model, actions), noisy, level).float()
+        loss, errors = dynamics_loss(made, target, self.weights)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.averages.update(self.model, self.step)
-        own = self._with_own_samples(streams, actions, made[1].detach(), made[3].detach())
-        streams.advance(self.model, *own, actions[:, -1])
-        streams.end((errors > ASTRAY * self._usual_error(errors, fresh)).cpu().numpy())
-        return {
+        streams.advance(self._with_own_samples(streams, actions, made.detach()), actions[:, -1])
+        figures = {
             "loss": loss.item(),
             "error": errors.mean().item(),
             "stream_length": float(streams.length.mean()),
             "gradient_norm": norm.item(),
             "rate": rate,
-            "error_first_step": errors[level == 1].mean().item(),
         }
-
-    def _usual_error(self, errors: Tensor, fresh: Tensor) -> float:
-        """Running mean of the errors of the frames that follow true ones."""
-        if bool(fresh.any()):
-            now = float(errors[fresh].mean())
-            self.usual = now if self.usual is None else self.usual + 0.05 * (now - self.usual)
-        return math.inf if self.usual is None else self.usual
+        first = fresh & (level == 1)
+        return figures | ({"error_first_step": errors[first].mean().item()} if bool(first.any()) else {})
 
     @torch.no_grad()
-    def _with_own_samples(
-        self, streams: Streams, actions: Tensor, latents: Tensor, motion: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _with_own_samples(self, streams: Streams, actions: Tensor, made: Tensor) -> Tensor:
         if self.step < self.settings.own_from * self.settings.steps:
-            return latents, motion
+            return made
         count = math.ceil(self.settings.own_share * len(streams))
-        context = streams.context(self.model, actions)
-        part = type(context)(
-            context.latest[:count],
-            context.previous[:count],
-            context.motions[:count],
-            context.actions[:count],
-            [(k[:count], v[:count]) for k, v in context.memory],
-            context.ages[:count],
-        )
         noise = torch.randn(len(self.model.config.sampling_levels), count, *self.model.noise_shape, device=self.device)
-        own_latents, own_motion = self.model.sample(part, noise)
-        return torch.cat([own_latents.float(), latents[count:]]), torch.cat([own_motion.float(), motion[count:]])
+        own = self.model.sample(streams.context(self.model, actions).rows(count), noise)
+        return torch.cat([own, made[count:]])
 
     def _check(self) -> dict[str, float]:
         model = self.averaged_model()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,15 +29,15 @@ def draw_frames(dataset: Dataset, split: str, count: int, seed: int) -> Pixels:
     return np.concatenate(bursts)
 
 
-def draw_crops(frames: Pixels, count: int, size: int, step: int, rng: np.random.Generator) -> Tensor:
-    """Random square crops aligned to `step` pixels, float `[count, 3, size, size]` in [−1, 1]."""
-    _, height, width, _ = frames.shape
-    crops: list[NDArray[np.uint8]] = []
-    for index in rng.integers(0, len(frames), count):
-        top = int(rng.integers(0, (height - size) // step + 1)) * step
-        left = int(rng.integers(0, (width - size) // step + 1)) * step
-        crops.append(frames[index, top : top + size, left : left + size])
-    return to_model(np.stack(crops))
+def draw_corners(count: int, shape: Sequence[int], size: int, step: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Upper left corners (row, column) `[count, 2]` of crops of `size` in pictures of `shape`, multiples of `step`."""
+    return np.stack([rng.integers(0, (side - size) // step + 1, count) * step for side in shape], 1)
+
+
+def crop(pictures: Tensor, corners: NDArray[np.int64], size: int) -> Tensor:
+    """A square of `size` from each of the pictures `[N, 3, h, w]`."""
+    cut = [p[:, top : top + size, left : left + size] for p, (top, left) in zip(pictures, corners, strict=True)]
+    return torch.stack(cut)
 
 
 def to_model(frames: Pixels) -> Tensor:

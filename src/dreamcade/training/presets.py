@@ -25,23 +25,32 @@ class Preset:
 PRESETS = {
     # A minute on any machine; it shows that everything runs, and learns nothing worth playing.
     "smoke": Preset(
-        codec=CodecConfig(width=16, blocks=1, detail_width=5),
+        codec=CodecConfig(
+            channels=16,
+            coarse_width=32,
+            coarse_blocks=1,
+            fine_width=16,
+            fine_blocks=1,
+            context_width=16,
+            context_blocks=1,
+            detail_width=5,
+        ),
         codec_training=CodecTraining(steps=20, batch=2, check_every=10),
         codec_frames=60,
-        dynamics=DynamicsConfig(width=32, depth=2, heads=2, memory=4, memory_layers=(1,), painter_width=8),
+        dynamics=DynamicsConfig(width=32, depth=2, heads=2, memory=4, memory_layers=(1,)),
         dynamics_training=DynamicsTraining(steps=12, batch=2, check_every=6, save_every=6),
     ),
     # Two cores and a few hours.
     "laptop": Preset(
-        codec=CodecConfig(width=48, blocks=3, detail_width=24),
-        codec_training=CodecTraining(steps=6000),
+        codec=CodecConfig(),
+        codec_training=CodecTraining(steps=12000),
         codec_frames=2000,
         dynamics=DynamicsConfig(),
-        dynamics_training=DynamicsTraining(steps=16000),
+        dynamics_training=DynamicsTraining(steps=24000),
     ),
     # The same networks, trained much longer: one GPU.
     "gpu": Preset(
-        codec=CodecConfig(width=48, blocks=3, detail_width=24),
+        codec=CodecConfig(),
         codec_training=CodecTraining(steps=40000, batch=64, check_every=2000),
         codec_frames=4000,
         dynamics=DynamicsConfig(),

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from dreamcade.codec import Codec
 from dreamcade.dynamics import Dynamics
-from dreamcade.training.latent_store import StoredEpisode
+from dreamcade.training.latent_store import LatentEpisode
 from dreamcade.training.streams import Streams
 
 ROWS = 6
@@ -20,36 +19,36 @@ HORIZONS = (1, 8, 32)
 
 
 @torch.no_grad()
-def roll_out(model: Dynamics, store: list[StoredEpisode], frames: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+def roll_out(model: Dynamics, store: list[LatentEpisode], frames: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """Open-loop play from held-out contexts under the recorded actions.
 
     Returns dreamed latents, true latents, each `[ROWS, frames, c, h, w]`, and the last true latents before them.
     """
-    device = model.coder.centre.device
-    streams = Streams.empty(model, ROWS, device)
+    streams = Streams.empty(model, ROWS)
     rng = np.random.default_rng(seed)
     for row in range(ROWS):
         index = int(rng.integers(len(store)))
-        position = int(rng.integers(20, len(store[index]) - frames - 2))
-        streams.place(row, store, index, position, model.config.memory)
-    first, dreamed, real = streams.latest.clone(), [], []
+        position = int(rng.integers(model.config.memory, len(store[index]) - frames - 2))
+        streams.place(model, row, store, index, position, model.config.memory)
+    first, dreamed, real = streams.frames[:, 0], [], []
     generator = torch.Generator().manual_seed(seed)
     for _ in range(frames):
         actions = streams.actions(store, model.config.action_history)
-        real.append(streams.targets(store)[0])
+        real.append(streams.targets(model, store))
         noise = torch.randn(len(model.config.sampling_levels), ROWS, *model.noise_shape, generator=generator)
-        latents, motion = model.sample(streams.context(model, actions), noise.to(device))
-        streams.advance(model, latents, motion, actions[:, -1])
-        dreamed.append(latents)
-    return torch.stack(dreamed, 1), torch.stack(real, 1), first
+        streams.advance(model.sample(streams.context(model, actions), noise.to(first.device)), actions[:, -1])
+        dreamed.append(streams.frames[:, 0])
+    return model.to_latents(torch.stack(dreamed, 1)), model.to_latents(torch.stack(real, 1)), model.to_latents(first)
 
 
 def small_pictures(codec: Codec, latents: Tensor) -> Tensor:
-    """Latents `[…, c, h, w]` as what they are, small pictures `[…, 3, 2h, 2w]` in [−1, 1]."""
-    return (F.pixel_shuffle(latents, 2) * codec.deviation + codec.mean).clamp(-1, 1)
+    """Latents `[N, …, c, h, w]` as small pictures `[N, …, 3, h, w]` in [−1, 1]."""
+    pictures = codec.colours(codec.decode_pictures(latents.flatten(0, -4)))
+    return pictures.clamp(-1, 1).reshape(*latents.shape[:-3], *pictures.shape[1:])
 
 
-def held_out_figures(model: Dynamics, codec: Codec, store: list[StoredEpisode], strip: Path) -> dict[str, float]:
+@torch.no_grad()
+def held_out_figures(model: Dynamics, codec: Codec, store: list[LatentEpisode], strip: Path) -> dict[str, float]:
     """PSNR (dB) of the small picture at each horizon, and persistence's; writes a strip, real above dreamed."""
     dreamed, real, first = roll_out(model, store, max(HORIZONS))
     dreamed, real, still = (small_pictures(codec, x) for x in (dreamed, real, first))

@@ -14,7 +14,7 @@ from dreamcade.dataset.format import EpisodeInfo
 from dreamcade.dataset.reader import Dataset
 from dreamcade.world.starts import Start, make_start
 
-CONTEXT = 6
+CONTEXT = 12
 """Frames in a start's context."""
 
 

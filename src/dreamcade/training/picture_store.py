@@ -1,0 +1,98 @@
+"""A dataset's small pictures, read from its videos once and kept on disk; training reads them by memory map."""
+
+from __future__ import annotations
+
+import copy
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor
+
+from dreamcade.codec import CodecConfig
+from dreamcade.core.device import cpu_threads
+from dreamcade.core.errors import DatasetError
+from dreamcade.core.files import atomic_path, write_json
+from dreamcade.core.types import Pixels
+from dreamcade.dataset.format import EpisodeInfo
+from dreamcade.dataset.reader import Dataset
+
+CHUNK = 64
+"""Frames reduced at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureEpisode:
+    """`pictures` uint8 `[T, h, w, 3]` (memory map), `actions` float32 `[T, A]`: taken after seeing each frame."""
+
+    name: str
+    pictures: Pixels
+    actions: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+def colours(pictures: Pixels) -> Tensor:
+    """uint8 `[N, h, w, 3]` → float `[N, 3, h, w]` in [−1, 1]."""
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def store_pictures(dataset: Dataset, config: CodecConfig, folder: Path) -> None:
+    """Reduces every episode that `folder` lacks. Raises `DatasetError` if it holds pictures of another size."""
+    facts, stamp = config.picture_facts(), folder / "pictures.json"
+    if stamp.exists() and json.loads(stamp.read_text()) != facts:
+        raise DatasetError(f"{folder} holds pictures of another size; delete that folder to make them anew")
+    write_json(stamp, facts)
+    missing = [e for e in dataset.episodes("all") if not (folder / f"{e.name}.npy").exists()]
+
+    def reduce(episode: EpisodeInfo) -> None:
+        own = copy.copy(dataset)  # readers of one dataset take turns; copies open their own files
+        pictures = reduce_episode(own, episode, config.reduction)
+        own.close()
+        with atomic_path(folder / f"{episode.name}.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, pictures)
+
+    # Threads suffice: nearly all of the time goes to decoding video, which holds no lock.
+    with ThreadPoolExecutor(cpu_threads()) as pool:
+        for _ in track(pool.map(reduce, missing), "reducing", total=len(missing), disable=not missing):
+            pass
+
+
+@torch.inference_mode()
+def reduce_episode(dataset: Dataset, episode: EpisodeInfo, reduction: int) -> Pixels:
+    """All small pictures of one episode, uint8 `[T, h, w, 3]`."""
+    parts = []
+    for start in range(0, episode.length, CHUNK):
+        frames = torch.from_numpy(dataset.frames(episode, start, min(start + CHUNK, episode.length)))
+        small = F.avg_pool2d(frames.permute(0, 3, 1, 2).float(), reduction)
+        parts.append(small.round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
+    return np.concatenate(parts)
+
+
+def open_pictures(dataset: Dataset, folder: Path, split: str) -> list[PictureEpisode]:
+    """The stored episodes of a split (`train` or `heldout`), memory-mapped."""
+    episodes = []
+    for info in dataset.episodes(split):  # type: ignore[arg-type]
+        path = folder / f"{info.name}.npy"
+        try:
+            pictures = np.load(path, mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"{path} is damaged ({error}); delete it, and it is made anew") from error
+        episodes.append(PictureEpisode(info.name, pictures, dataset.actions(info)))
+    if not episodes:
+        raise DatasetError(f"{dataset.path} has no {split} episodes; record more (about 1 in 12 is held out)")
+    return episodes
+
+
+def draw_pictures(episodes: list[PictureEpisode], count: int, rng: np.random.Generator) -> Tensor:
+    """Random pictures of all episodes, float `[count, 3, h, w]` in [−1, 1]."""
+    sizes = np.array([len(e) for e in episodes])
+    drawn = rng.choice(len(episodes), count, p=sizes / sizes.sum())
+    return colours(np.stack([episodes[i].pictures[int(rng.integers(sizes[i]))] for i in drawn]))
