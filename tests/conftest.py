@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,9 @@ from dreamcade.core.controls import Axis, Button, Controls
 from dreamcade.core.types import Pixels
 from dreamcade.dynamics import Dynamics, DynamicsConfig
 from dreamcade.world import World, make_start
+
+# A run in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Play = Callable[..., tuple[Pixels, NDArray[np.float32]]]
 WIDTH, HEIGHT = 48, 32
