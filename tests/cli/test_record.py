@@ -16,7 +16,7 @@ from dreamcade.cli.record import parse_size, record
 from dreamcade.core.errors import BadInputError, DatasetError, UnknownNameError
 from dreamcade.dataset.reader import Dataset
 
-EPISODES, TICKS = 8, 10
+EPISODES, TICKS = 12, 10
 RECORD = f"""
 import sys
 from pathlib import Path
@@ -31,9 +31,21 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", RECORD, str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    """In a process group of its own, so that its workers can be watched."""
+    command = [sys.executable, "-c", RECORD, str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def wait_for_workers(process: subprocess.Popen[bytes]) -> None:
+    """Until everything that `process` started has noticed its death and gone."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        assert time.monotonic() < deadline, "workers live on without their recorder"
+        time.sleep(0.05)
 
 
 def wait_for_episode(folder: Path) -> None:
@@ -50,7 +62,7 @@ def test_killed_half_way_and_resumed_equals_never_stopped(tmp_path: Path) -> Non
     wait_for_episode(broken)
     os.kill(process.pid, signal.SIGKILL)
     process.wait(10)
-    time.sleep(0.6)  # the workers notice within a fifth of a second
+    wait_for_workers(process)
     assert not Dataset.open(broken).damaged
     assert len(list(broken.glob("episodes/episode-*"))) < EPISODES
     assert start(broken).wait(90) == 0
