@@ -27,7 +27,7 @@ CONFIG = CodecConfig(
     context_width=16,
     detail_width=8,
 )
-SETTINGS = CodecTraining(steps=200, batch=4, crop=64, check_every=50)
+SETTINGS = CodecTraining(steps=200, batch=4, check_every=50)
 
 
 def trainer(dataset: Dataset, folder: Path, resume: bool = False, settings: CodecTraining = SETTINGS) -> CodecTrainer:

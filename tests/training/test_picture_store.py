@@ -39,8 +39,19 @@ def test_an_interrupted_store_is_taken_up(sliding_data: Dataset, tmp_path: Path)
 
 def test_pictures_of_another_size_are_not_mixed(sliding_data: Dataset, tmp_path: Path) -> None:
     store_pictures(sliding_data, CONFIG, tmp_path)
-    with pytest.raises(DatasetError, match="another size; delete that folder"):
+    with pytest.raises(DatasetError, match=r"another size.*delete that folder"):
         store_pictures(sliding_data, dataclasses.replace(CONFIG, reduction=8), tmp_path)
+
+
+def test_damaged_stores_are_named(sliding_data: Dataset, tmp_path: Path) -> None:
+    store_pictures(sliding_data, CONFIG, tmp_path)
+    stored = sorted(tmp_path.glob("*.npy"))[0]
+    np.save(stored, np.load(stored)[:7])
+    with pytest.raises(DatasetError, match=f"{stored.name} has 7 pictures for 20 frames; delete it"):
+        open_pictures(sliding_data, tmp_path, "train")
+    (tmp_path / "pictures.json").write_text('{"frame_')
+    with pytest.raises(DatasetError, match="damaged; delete that folder"):
+        store_pictures(sliding_data, CONFIG, tmp_path)
 
 
 def test_drawing(sliding_data: Dataset, tmp_path: Path) -> None:

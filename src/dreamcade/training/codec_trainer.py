@@ -28,6 +28,7 @@ from dreamcade.training.picture_store import PictureEpisode, draw_pictures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
 
 CROPS_OF_A_FRAME = 3
+"""Reading a frame and encoding it costs more than a crop of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class CodecTraining(JsonConfig):
     """Share of the training after which full frames take the place of small pictures."""
     batch: int = 12
     crop: int = 128
-    """Side of the crops of full frames, in pixels."""
+    """Largest side of the crops of full frames, in pixels; smaller frames are taken whole or nearly so."""
     peak_rate: float = 2e-3
     """Highest learning rate of the deep half in the first stage …"""
     decoder_rate: float = 3e-4
@@ -170,9 +171,10 @@ class CodecTrainer:
             latents = latents + settings.latent_noise * torch.randn_like(latents)
         pictures = self.codec.decode_pictures(latents)
         frames, pictures = (x.repeat_interleave(CROPS_OF_A_FRAME, 0) for x in (frames, pictures))
-        corners = draw_corners(len(frames), frames.shape[2:], settings.crop, 2 * r, rng)
-        made = self.codec.enlarge(crop(pictures, corners // r, settings.crop // r))
-        real = crop(frames, corners, settings.crop)
+        side = min(settings.crop, *frames.shape[2:])
+        corners = draw_corners(len(frames), frames.shape[2:], side, 2 * r, rng)
+        made = self.codec.enlarge(crop(pictures, corners // r, side // r))
+        real = crop(frames, corners, side)
         loss = pixel_loss(made, real, settings.edge_weight, scale=8)
         if perceptual:
             part = slice(0, None, max(1, len(made) // settings.perceptual_batch))

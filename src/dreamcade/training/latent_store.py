@@ -16,7 +16,7 @@ from torch import Tensor
 from dreamcade.codec import Codec
 from dreamcade.core.errors import DatasetError
 from dreamcade.core.files import atomic_path, write_json
-from dreamcade.training.picture_store import PictureEpisode, colours
+from dreamcade.training.picture_store import PictureEpisode, colours, read_stamp
 
 CHUNK = 50
 """Pictures encoded at a time."""
@@ -44,7 +44,7 @@ def store_latents(episodes: list[PictureEpisode], codec: Codec, folder: Path) ->
     Raises `DatasetError` naming a file that is damaged.
     """
     facts, stamp = {"encoder": fingerprint(codec)}, folder / "latents.json"
-    if not stamp.exists() or json.loads(stamp.read_text()) != facts:
+    if not stamp.exists() or read_stamp(stamp) != facts:
         for old in folder.glob("*.npy"):
             old.unlink()
         write_json(stamp, facts)

@@ -7,6 +7,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,8 +48,10 @@ def colours(pictures: Pixels) -> Tensor:
 def store_pictures(dataset: Dataset, config: CodecConfig, folder: Path) -> None:
     """Reduces every episode that `folder` lacks. Raises `DatasetError` if it holds pictures of another size."""
     facts, stamp = config.picture_facts(), folder / "pictures.json"
-    if stamp.exists() and json.loads(stamp.read_text()) != facts:
-        raise DatasetError(f"{folder} holds pictures of another size; delete that folder to make them anew")
+    if stamp.exists() and read_stamp(stamp) != facts:
+        raise DatasetError(
+            f"{folder} holds pictures of another size, or is damaged; delete that folder to make them anew"
+        )
     write_json(stamp, facts)
     missing = [e for e in dataset.episodes("all") if not (folder / f"{e.name}.npy").exists()]
 
@@ -85,10 +88,22 @@ def open_pictures(dataset: Dataset, folder: Path, split: str) -> list[PictureEpi
             pictures = np.load(path, mmap_mode="r")
         except (OSError, ValueError) as error:
             raise DatasetError(f"{path} is damaged ({error}); delete it, and it is made anew") from error
+        if len(pictures) != info.length:
+            raise DatasetError(
+                f"{path} has {len(pictures)} pictures for {info.length} frames; delete it, and it is made anew"
+            )
         episodes.append(PictureEpisode(info.name, pictures, dataset.actions(info)))
     if not episodes:
         raise DatasetError(f"{dataset.path} has no {split} episodes; record more (about 1 in 12 is held out)")
     return episodes
+
+
+def read_stamp(path: Path) -> Any:
+    """What a store says about itself; None where that is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        return None
 
 
 def draw_pictures(episodes: list[PictureEpisode], count: int, rng: np.random.Generator) -> Tensor:
