@@ -3,14 +3,15 @@
 # given. It stops by itself after SLICE seconds and goes on from there when called again.
 #   recipes/gpu/racing.sh OUT [WHEELS]
 # OUT gets the bundle, logs and figures. WHEELS is a folder of Python wheels for a machine without an index.
-# EPISODES, TICKS, SIZE, PRESET, EVALUATE (options of `dreamcade evaluate`), SLICE and WORK (scratch folder) can be set
-# in the environment.
+# EPISODES, TICKS, SIZE, PRESET, STARTS (a list of starts; empty: the most different ones), EVALUATE (options of
+# `dreamcade evaluate`), SLICE and WORK (scratch folder) can be set in the environment.
 set -uo pipefail
 out=$1
 wheels=${2:-}
 work=${WORK:-/tmp/dreamcade-racing}
 episodes=${EPISODES:-240}
 preset=${PRESET:-gpu}
+starts=${STARTS-$(dirname "$0")/../racing.starts.json}
 deadline=$((SECONDS + ${SLICE:-560}))
 mkdir -p "$out" "$work"
 
@@ -38,7 +39,8 @@ fi
 within dreamcade record gym:CarRacing-v3 --episodes "$episodes" --size "${SIZE:-720x480}" --ticks "${TICKS:-1000}" --seed 0 --out "$work/data" &&
   within dreamcade train codec "$work/data" --world "$work/racing" --preset "$preset" --resume &&
   within dreamcade train dynamics "$work/data" --world "$work/racing" --preset "$preset" --resume &&
-  within dreamcade train bundle "$work/data" --world "$work/racing" --title Racing &&
+  within dreamcade train bundle "$work/data" --world "$work/racing" --title Racing ${starts:+--starts "$starts"} \
+    --description "A small racing car on winding roads through green fields. Learnt from CarRacing-v3." &&
   within dreamcade world verify "$work/racing" &&
   within dreamcade evaluate "$work/racing" ${EVALUATE:-} --data "$work/data" --report "$work/report" --json "$out/report.json" &&
   cp -r "$work/racing" "$out/racing" && cp "$work/report/"*.html "$out"/ && finish complete && exit 0

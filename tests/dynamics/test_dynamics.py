@@ -121,6 +121,15 @@ def test_tokens_are_normalised_and_turn_back(model: Dynamics) -> None:
     assert torch.equal(model.to_tokens(latents[:3])[:, 4], tokens[:3, 4])  # cell (1, 1) of two rows of three
 
 
+def test_channels_are_as_large_in_tokens_as_they_are_important(model: Dynamics) -> None:
+    latents, importance = torch.randn(400, *TINY.latent_shape), torch.arange(1.0, 9.0)
+    model.fit(latents, importance)
+    tokens = model.to_tokens(latents)
+    torch.testing.assert_close(tokens.square().mean(), torch.tensor(1.0))
+    torch.testing.assert_close(tokens.square().mean((0, 1)), importance / importance.mean(), rtol=0.1, atol=0)
+    torch.testing.assert_close(model.to_latents(tokens), latents)
+
+
 @pytest.mark.parametrize("frames", [1, 2, 3, 8])
 def test_recent_frames_are_newest_first(model: Dynamics, frames: int) -> None:
     latents, actions = play(7, frames)

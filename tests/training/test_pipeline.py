@@ -1,5 +1,6 @@
 """From a real game to a world that plays, at toy size: record, train, resume, bundle, step."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from dreamcade.cli import app
 from dreamcade.codec import Codec, CodecConfig
 from dreamcade.core.checkpoint import load_tensors, save_tensors
-from dreamcade.core.errors import CheckpointError, DatasetError
+from dreamcade.core.errors import BadInputError, CheckpointError, DatasetError
 from dreamcade.dataset.reader import Dataset
 from dreamcade.engine import Engine
 from dreamcade.training.assemble import load_dynamics, training_folder
@@ -62,6 +63,24 @@ def test_record_train_bundle_play(recording: Path, tmp_path: Path) -> None:
     session = Engine(loaded, device="cpu").open_session(seed=1)
     frames = [session.step({"steer": -1.0, "gas": 1.0}).pixels for _ in range(5)]
     assert frames[0].shape == (160, 240, 3) and frames[0].dtype == np.uint8
+
+
+def test_compiled_training_learns_the_same(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = tmp_path / "toy"
+    train = [str(recording), "--world", str(world), "--preset", "smoke"]
+    run("train", "codec", *train, "--steps", "2")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(BadInputError, match="needs a C\\+\\+ compiler"):
+        run("train", "dynamics", *train, "--compile")
+    monkeypatch.delenv("CXX")
+    run("train", "dynamics", *train, "--steps", "3")
+    eager, _ = load_tensors(training_folder(world) / "dynamics.safetensors")
+    if not shutil.which("g++"):
+        pytest.skip("needs g++")
+    run("train", "dynamics", *train, "--steps", "3", "--compile")
+    compiled, _ = load_tensors(training_folder(world) / "dynamics.safetensors")
+    for name, weights in eager.items():
+        torch.testing.assert_close(compiled[name], weights, atol=1e-4, rtol=1e-2, msg=name)
 
 
 def test_dynamics_without_a_codec_say_so(recording: Path, tmp_path: Path) -> None:

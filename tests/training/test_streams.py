@@ -6,7 +6,7 @@ import torch
 
 from dreamcade.codec import Codec, CodecConfig
 from dreamcade.dynamics import Dynamics, DynamicsConfig
-from dreamcade.training.dynamics_loss import KNEE, channel_weights, draw_levels, dynamics_loss
+from dreamcade.training.dynamics_loss import KNEE, channel_importance, draw_levels, dynamics_loss
 from dreamcade.training.latent_store import LatentEpisode
 from dreamcade.training.streams import Streams
 
@@ -104,16 +104,16 @@ def test_starts_are_recorded_frames_slightly_disturbed(model: Dynamics, store: l
 
 
 def test_loss_is_zero_for_the_truth_and_grows_gently() -> None:
-    target, weights = torch.zeros(2, 6, 8), torch.ones(8)
-    assert dynamics_loss(target, target, weights)[0] == 0
-    small, errors = dynamics_loss(target + 0.01, target, weights)
+    target = torch.zeros(2, 6, 8)
+    assert dynamics_loss(target, target)[0] == 0
+    small, errors = dynamics_loss(target + 0.01, target)
     torch.testing.assert_close(small, torch.tensor(0.01**2), rtol=1e-2, atol=0)
     torch.testing.assert_close(errors, torch.full((2,), 0.01))
-    large, _ = dynamics_loss(target + 100.0, target, weights)
+    large, _ = dynamics_loss(target + 100.0, target)
     torch.testing.assert_close(large, torch.tensor(2 * KNEE * 100), rtol=1e-2, atol=0)
 
 
-def test_channels_weigh_what_they_change() -> None:
+def test_channels_are_as_important_as_what_they_change() -> None:
     torch.manual_seed(0)
     codec = Codec(CodecConfig(64, 96, fold=2, gather=2, channels=4, coarse_width=8, fine_width=8))
     with torch.no_grad():
@@ -121,8 +121,8 @@ def test_channels_weigh_what_they_change() -> None:
             parameter.zero_()
         codec.decoder.linear.weight[:, :2] = torch.randn(48, 1, 1, 1)
         codec.decoder.linear.weight[:, 1] *= 2
-    weights = channel_weights(codec, torch.rand(3, *codec.config.latent_shape))
-    torch.testing.assert_close(weights, 0.25 + 0.75 * 4 * torch.tensor([0.2, 0.8, 0.0, 0.0]), atol=1e-3, rtol=0)
+    importance = channel_importance(codec, torch.rand(3, *codec.config.latent_shape))
+    torch.testing.assert_close(importance, 0.25 + 0.75 * 4 * torch.tensor([0.2, 0.8, 0.0, 0.0]), atol=1e-3, rtol=0)
 
 
 def test_noise_levels() -> None:

@@ -64,11 +64,14 @@ def dynamics(
     resume: Resume = False,
     steps: Steps = None,
     device: DeviceName = "auto",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="A fifth faster after a minute or two; needs a C++ compiler.")
+    ] = False,
 ) -> None:
     """Train the dynamics: past latents and actions to the next latent. Needs the codec."""
     import dataclasses
 
-    from dreamcade.core.device import resolve_device
+    from dreamcade.core.device import expect_compiler, resolve_device
     from dreamcade.training.assemble import load_codec, training_folder
     from dreamcade.training.dynamics_trainer import DynamicsTrainer
     from dreamcade.training.latent_store import store_latents
@@ -79,6 +82,8 @@ def dynamics(
     chosen, dataset, folder = get_preset(preset), _open(data), training_folder(world)
     settings = dataclasses.replace(chosen.dynamics_training, steps=steps or chosen.dynamics_training.steps)
     target = resolve_device(device)
+    if compiled:
+        expect_compiler()
     trained_codec, _ = load_codec(folder)
     trained_codec.to(target)
     channels, height, width = trained_codec.config.latent_shape
@@ -94,7 +99,7 @@ def dynamics(
         store_latents(open_pictures(dataset, folder / "pictures", split), trained_codec, folder / "latents")
         for split in ("train", "heldout")
     )
-    trainer = DynamicsTrainer(sizes, settings, trained_codec, folder, train, heldout, target)
+    trainer = DynamicsTrainer(sizes, settings, trained_codec, folder, train, heldout, target, compiled)
     trainer.prepare(resume)
     with TrainingProgress("dynamics", settings.steps, trainer.step, folder / "logs" / "dynamics") as progress:
         trainer.run(progress.report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import torch
 
@@ -36,3 +37,10 @@ def cpu_threads(limit: int | None = None) -> int:
     """Cores this process may use, at most `limit`."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(available, limit) if limit else available
+
+
+def expect_compiler() -> None:
+    """Raises `BadInputError` where there is no C++ compiler, which `torch.compile` needs."""
+    compilers = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
+    if not any(map(shutil.which, compilers)):
+        raise BadInputError(f"compiling needs a C++ compiler ({' or '.join(compilers)}); install one, or do without")

@@ -1,8 +1,9 @@
 """Past latents and actions → the next latent.
 
 A diffusion transformer over the cells of one latent. What moves is told by the newest few latents, which stand beside
-the noisy target in every token; what lies further back, by attention over a ring cache. Each sampling step predicts the
-clean latent (x-prediction) as a change to the newest one.
+the noisy target in every token; what moves in from next door, by the newest latent's neighbouring cells; how all of it
+moves, by the newest picture as a whole, which modulates every block; what lies further back, by attention over a ring
+cache. Each sampling step predicts the clean latent (x-prediction) as a change to the newest one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.attention import MemoryAttention
 from dreamcade.dynamics.config import DynamicsConfig
 from dreamcade.dynamics.state import DynamicsState
-from dreamcade.dynamics.transformer import Transformer
+from dreamcade.dynamics.transformer import Overview, Transformer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Context:
 class Dynamics(nn.Module):
     """The world model. Stateless itself: a `DynamicsState` holds what each session remembers.
 
-    Inside, a latent `[B, c, h, w]` is `[B, L, c]` tokens: each cell less its mean over the data, over one deviation.
+    Inside, a latent `[B, c, h, w]` is `[B, L, c]` tokens: each cell less its mean over the data, over its channel's
+    `deviation`, which makes tokens 1 in the mean square and channels as large as they count in the picture.
     """
 
     centre: Tensor
@@ -57,9 +59,11 @@ class Dynamics(nn.Module):
         super().__init__()
         self.config = config
         self.register_buffer("centre", torch.zeros(config.tokens, config.latent_channels))
-        self.register_buffer("deviation", torch.ones(()))
+        self.register_buffer("deviation", torch.ones(config.latent_channels))
         self.embed_recent = nn.Linear(config.recent * config.latent_channels, config.width)
+        self.embed_around = nn.Conv2d(config.latent_channels, config.width, 3, padding=1, bias=False)
         self.embed_noisy = nn.Linear(config.latent_channels, config.width, bias=False)
+        self.overview = Overview(config)
         self.transformer = Transformer(config)
         self.leave = nn.Linear(config.width, config.latent_channels)
         nn.init.zeros_(self.leave.weight)
@@ -80,11 +84,16 @@ class Dynamics(nn.Module):
         return DynamicsState(self.config, batch, weight.device, weight.dtype)
 
     @torch.no_grad()
-    def fit(self, latents: Tensor) -> None:
-        """Sets mean and deviation from sample latents `[N, c, h, w]`."""
+    def fit(self, latents: Tensor, importance: Tensor | None = None) -> None:
+        """Sets means and deviations from sample latents `[N, c, h, w]`.
+
+        `importance` `[c]`: how much the square of a channel's change changes the picture; all the same by default.
+        """
         tokens = latents.flatten(2).mT
+        importance = tokens.new_ones(tokens.shape[2]) if importance is None else importance.to(tokens)
+        scale = importance.sqrt()
         self.centre.copy_(tokens.mean(0))
-        self.deviation.copy_((tokens - tokens.mean(0)).square().mean().sqrt().clamp(min=1e-6))
+        self.deviation.copy_(((tokens - tokens.mean(0)) * scale).square().mean().sqrt().clamp(min=1e-6) / scale)
 
     def to_tokens(self, latents: Tensor) -> Tensor:
         """Latents `[…, c, h, w]` → tokens `[…, L, c]`."""
@@ -95,14 +104,17 @@ class Dynamics(nn.Module):
         latents = (tokens * self.deviation + self.centre).mT
         return latents.reshape(*latents.shape[:-1], self.config.latent_height, self.config.latent_width)
 
-    def embed(self, context: Context) -> Tensor:
-        """Tokens `[B, L, D]` of the newest frames; the same for every sampling step."""
-        return self.embed_recent(context.recent.transpose(1, 2).flatten(2))
+    def embed(self, context: Context) -> tuple[Tensor, Tensor]:
+        """What every sampling step shares: tokens `[B, L, D]` of the newest frames, and their overview `[B, C]`."""
+        grid = context.latest.mT.unflatten(2, (self.config.latent_height, self.config.latent_width))
+        around = self.embed_around(grid).flatten(2).mT
+        return around + self.embed_recent(context.recent.transpose(1, 2).flatten(2)), self.overview(context.recent)
 
-    def denoise(self, embedded: Tensor, context: Context, noisy: Tensor, level: Tensor) -> Tensor:
+    def denoise(self, embedded: tuple[Tensor, Tensor], context: Context, noisy: Tensor, level: Tensor) -> Tensor:
         """One sampling step: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens."""
-        x = embedded + self.embed_noisy(noisy)
-        x = self.transformer(x, level, context.actions, context.memory, context.ages)
+        recent, overview = embedded
+        x = recent + self.embed_noisy(noisy)
+        x = self.transformer(x, level, context.actions, overview, context.memory, context.ages)
         return context.latest + self.leave(x)
 
     def forward(self, context: Context, noisy: Tensor, level: Tensor) -> Tensor:

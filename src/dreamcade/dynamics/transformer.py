@@ -1,4 +1,4 @@
-"""The transformer over one frame's tokens, conditioned on noise level and past actions (AdaLN)."""
+"""The transformer over one frame's tokens, conditioned on noise level, past actions and an overview (AdaLN)."""
 
 from __future__ import annotations
 
@@ -37,6 +37,24 @@ def modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return torch.addcmul(x + shift, x, scale)
 
 
+class Overview(nn.Module):
+    """What the newest picture as a whole tells (speed, turning, what is shown): a few numbers of every cell and of its
+    last change, joined to one vector."""
+
+    CELL_WIDTH = 16
+
+    def __init__(self, config: DynamicsConfig) -> None:
+        super().__init__()
+        self.look = nn.Linear(2 * config.latent_channels, self.CELL_WIDTH)
+        self.join = nn.Linear(self.CELL_WIDTH * config.tokens, config.condition_width)
+        nn.init.normal_(self.join.weight, std=0.01)
+
+    def forward(self, recent: Tensor) -> Tensor:
+        """Tokens of the newest frames `[B, R, L, c]`, newest first → `[B, C]`."""
+        newest, before = recent[:, 0], recent[:, min(1, recent.shape[1] - 1)]
+        return self.join(F.relu(self.look(torch.cat([newest, newest - before], -1))).flatten(1))
+
+
 class Transformer(nn.Module):
     """Tokens `[B, L, D]` through all blocks; the modulations of all of them are one matrix product."""
 
@@ -51,7 +69,6 @@ class Transformer(nn.Module):
             nn.Linear(2 * config.action_history * config.action_size + 32, config.condition_width),
             nn.SiLU(),
             nn.Linear(config.condition_width, config.condition_width),
-            nn.SiLU(),
         )
         self.register_buffer("frequencies", 2.0 ** (0.4 * torch.arange(16)) * torch.pi / 2, persistent=False)
         self.modulation = nn.Linear(config.condition_width, config.depth * 6 * config.width)
@@ -61,15 +78,21 @@ class Transformer(nn.Module):
             bias[:, 2], bias[:, 5] = 0.5, 0.5
 
     def forward(
-        self, x: Tensor, level: Tensor, actions: Tensor, memory: list[tuple[Tensor, Tensor]], ages: Tensor
+        self,
+        x: Tensor,
+        level: Tensor,
+        actions: Tensor,
+        overview: Tensor,
+        memory: list[tuple[Tensor, Tensor]],
+        ages: Tensor,
     ) -> Tensor:
         """Tokens `[B, L, D]` → `[B, L, D]`.
 
-        Noise level `[B]` in [0, 1]; `actions` `[B, history, A]`; memory (keys, values) per memory layer and ages
-        `[B, N]` as in `Context`.
+        Noise level `[B]` in [0, 1]; `actions` `[B, history, A]`; `overview` `[B, C]`; memory (keys, values) per memory
+        layer and ages `[B, N]` as in `Context`.
         """
-        condition = self.condition(torch.cat([self.level_features(level), action_features(actions)], 1))
-        modulation = rearrange(self.modulation(condition), "b (n s d) -> n b s 1 d", n=self.config.depth, s=6)
+        condition = self.condition(torch.cat([self.level_features(level), action_features(actions)], 1)) + overview
+        modulation = rearrange(self.modulation(F.silu(condition)), "b (n s d) -> n b s 1 d", n=self.config.depth, s=6)
         caches = iter(memory)
         x = x + self.position
         for block, values in zip(self.blocks, modulation, strict=True):

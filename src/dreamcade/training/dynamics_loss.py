@@ -12,18 +12,18 @@ KNEE = 0.5
 not outweigh all others."""
 
 
-def dynamics_loss(made: Tensor, target: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Loss (scalar) of tokens `[B, L, c]`, whose channels weigh `weights` `[c]`, and each row's RMS error `[B]`."""
+def dynamics_loss(made: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss (scalar) of tokens `[B, L, c]`, and each row's RMS error `[B]`."""
     squared = (made - target).square()
     softened = 2 * KNEE * ((squared + KNEE**2).sqrt() - KNEE)
-    return (softened * weights).mean(), (squared.detach() * weights).mean((1, 2)).sqrt()
+    return softened.mean(), squared.detach().mean((1, 2)).sqrt()
 
 
 @torch.no_grad()
-def channel_weights(codec: Codec, latents: Tensor, change: float = 0.05) -> Tensor:
+def channel_importance(codec: Codec, latents: Tensor, change: float = 0.05) -> Tensor:
     """How much a change of each latent channel changes the small picture, `[c]`, of mean 1, from latents `[N, …]`.
 
-    A quarter of the weight is shared out evenly, so that no channel is left to itself.
+    A quarter is shared out evenly, so that no channel is left to itself.
     """
     plain = codec.colours(codec.decode_pictures(latents))
     effects = []

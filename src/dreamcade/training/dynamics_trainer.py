@@ -19,7 +19,7 @@ from dreamcade.core.config import JsonConfig
 from dreamcade.core.device import fast_dtype
 from dreamcade.dynamics import Dynamics, DynamicsConfig
 from dreamcade.training.checkpoint import load_training, save_training
-from dreamcade.training.dynamics_loss import channel_weights, draw_levels, dynamics_loss
+from dreamcade.training.dynamics_loss import channel_importance, draw_levels, dynamics_loss
 from dreamcade.training.latent_store import LatentEpisode
 from dreamcade.training.rolled_out import held_out_figures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
@@ -62,11 +62,13 @@ class DynamicsTrainer:
         train: list[LatentEpisode],
         heldout: list[LatentEpisode],
         device: torch.device,
+        compiled: bool = False,
     ) -> None:
         self.settings, self.codec, self.folder, self.device = settings, codec, folder, device
         self.train, self.heldout = train, heldout
         torch.manual_seed(settings.seed)
         self.model = Dynamics(config).to(device)
+        self.forward = torch.compile(self.model, dynamic=False) if compiled else self.model
         self.optimizer = self._make_optimizer()
         self.averages = AveragedWeights(self.model)
         self.step, self.seconds = 0, 0.0
@@ -85,14 +87,13 @@ class DynamicsTrainer:
 
     def prepare(self, resume: bool) -> None:
         """Loads the checkpoint where `resume` asks for it, or fits the normalisation to the data for a fresh start."""
+        if resume and self.checkpoint.exists():
+            self._load()
+            return
         rng = np.random.default_rng(self.settings.seed)
         sample = torch.cat([e.latent(np.sort(rng.choice(len(e), min(60, len(e)), replace=False))) for e in self.train])
         sample = sample.to(self.device)
-        self.weights = channel_weights(self.codec, sample[:: max(1, len(sample) // 16)])
-        if resume and self.checkpoint.exists():
-            self._load()
-        else:
-            self.model.fit(sample)
+        self.model.fit(sample, channel_importance(self.codec, sample[:: max(1, len(sample) // 16)]))
 
     def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
         """Trains until `settings.steps`; `report(step, figures)` is called after every step."""
@@ -121,8 +122,8 @@ class DynamicsTrainer:
         level = draw_levels(len(streams), self.device)
         noisy = target.lerp(torch.randn_like(target), level[:, None, None])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_dtype(self.device) == torch.bfloat16):
-            made = self.model(streams.context(self.model, actions), noisy, level).float()
-        loss, errors = dynamics_loss(made, target, self.weights)
+            made = self.forward(streams.context(self.model, actions), noisy, level).float()
+        loss, errors = dynamics_loss(made, target)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
