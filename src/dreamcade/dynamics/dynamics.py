@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from dreamcade.core.errors import BadInputError
@@ -106,7 +107,7 @@ class Dynamics(nn.Module):
 
     def embed(self, context: Context) -> tuple[Tensor, Tensor]:
         """What every sampling step shares: tokens `[B, L, D]` of the newest frames, and their overview `[B, C]`."""
-        grid = context.latest.mT.unflatten(2, (self.config.latent_height, self.config.latent_width))
+        grid = rearrange(context.latest, "b (h w) c -> b c h w", h=self.config.latent_height)
         around = self.embed_around(grid).flatten(2).mT
         return around + self.embed_recent(context.recent.transpose(1, 2).flatten(2)), self.overview(context.recent)
 
