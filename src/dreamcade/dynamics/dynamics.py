@@ -21,6 +21,9 @@ from dreamcade.dynamics.config import DynamicsConfig
 from dreamcade.dynamics.state import DynamicsState
 from dreamcade.dynamics.transformer import Overview, Transformer
 
+LOWEST_LEVEL = 0.3
+"""Noise level of the last step where a number of steps is asked for that the config does not name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -135,14 +138,13 @@ class Dynamics(nn.Module):
         return clean
 
     def levels(self, steps: int) -> tuple[float, ...]:
-        """Noise levels for 1, 2, … steps: the configured ones, or evenly down to the configured last one."""
+        """Noise levels for 1, 2, … steps: the configured ones, or evenly down to `LOWEST_LEVEL`."""
         configured = self.config.sampling_levels
         if steps < 1:
             raise BadInputError(f"sampling needs at least 1 step; got {steps}")
         if steps == len(configured):
             return configured
-        last = configured[-1] if len(configured) > 1 else 0.3
-        return tuple(1.0 + (last - 1.0) * i / max(steps - 1, 1) for i in range(steps))
+        return tuple(1.0 + (LOWEST_LEVEL - 1.0) * i / max(steps - 1, 1) for i in range(steps))
 
     @torch.inference_mode()
     def observe(self, state: DynamicsState, rows: Tensor, latents: Tensor, actions: Tensor) -> None:
