@@ -13,8 +13,12 @@ dreamcade record gym:CarRacing-v3 --episodes "$episodes" --size "${SIZE:-720x480
 dreamcade dataset info "$folder/data" --thumbnails "$folder/data.png"
 dreamcade train codec "$folder/data" --world "$folder/racing" --preset "$preset" --resume
 dreamcade train dynamics "$folder/data" --world "$folder/racing" --preset "$preset" --resume
-dreamcade train bundle "$folder/data" --world "$folder/racing" --title "Racing" ${starts:+--starts "$starts"} \
-  --description "A small racing car on winding roads through green fields. Learnt from CarRacing-v3."
+bundle() {
+  dreamcade train bundle "$folder/data" --world "$folder/racing" --title "Racing" ${starts:+--starts "$starts"} \
+    --description "A small racing car on winding roads through green fields. Learnt from CarRacing-v3." "$@"
+}
+bundle
 dreamcade world verify "$folder/racing"
 # shellcheck disable=SC2086  # several options
 dreamcade evaluate "$folder/racing" ${EVALUATE:-} --data "$folder/data" --report "$folder/report" --json "$folder/report.json"
+bundle --figures "$folder/report.json"

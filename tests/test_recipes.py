@@ -25,7 +25,10 @@ def test_on_a_cpu(tmp_path: Path) -> None:
     done = run(str(RECIPES / "racing.sh"), str(tmp_path), TOY["EPISODES"], TOY["PRESET"])
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "racing/world.json").exists() and list((tmp_path / "report").glob("*.html"))
-    assert json.loads((tmp_path / "report.json").read_text())["world"] == "racing"
+    figures = json.loads((tmp_path / "report.json").read_text())
+    assert figures["world"] == "racing"
+    card = json.loads((tmp_path / "racing/world.json").read_text())["card"]
+    assert card["evaluation"]["codec, PSNR in dB"] == figures["psnr_codec"]
 
 
 def test_on_a_gpu_in_slices(tmp_path: Path) -> None:

@@ -20,6 +20,11 @@ within() {
   [ "$left" -gt 5 ] && timeout --signal=INT --kill-after=20 "$left" "$@"
 }
 
+bundle() {
+  within dreamcade train bundle "$work/data" --world "$work/racing" --title Racing ${starts:+--starts "$starts"} \
+    --description "A small racing car on winding roads through green fields. Learnt from CarRacing-v3." "$@"
+}
+
 finish() {
   cp "$work"/racing.training/*.jsonl "$out"/ 2>/dev/null
   cp "$work"/racing.training/{codec,dynamics}.safetensors "$out"/ 2>/dev/null
@@ -39,10 +44,10 @@ fi
 within dreamcade record gym:CarRacing-v3 --episodes "$episodes" --size "${SIZE:-720x480}" --ticks "${TICKS:-1000}" --seed 0 --out "$work/data" &&
   within dreamcade train codec "$work/data" --world "$work/racing" --preset "$preset" --resume &&
   within dreamcade train dynamics "$work/data" --world "$work/racing" --preset "$preset" --resume &&
-  within dreamcade train bundle "$work/data" --world "$work/racing" --title Racing ${starts:+--starts "$starts"} \
-    --description "A small racing car on winding roads through green fields. Learnt from CarRacing-v3." &&
+  bundle &&
   within dreamcade world verify "$work/racing" &&
   within dreamcade evaluate "$work/racing" ${EVALUATE:-} --data "$work/data" --report "$work/report" --json "$out/report.json" &&
+  bundle --figures "$out/report.json" &&
   cp -r "$work/racing" "$out/racing" && cp "$work/report/"*.html "$out"/ && finish complete && exit 0
 finish "stopped after ${SECONDS}s; call it again to go on"
 exit 75

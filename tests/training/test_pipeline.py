@@ -14,7 +14,7 @@ from dreamcade.core.checkpoint import load_tensors, save_tensors
 from dreamcade.core.errors import BadInputError, CheckpointError, DatasetError
 from dreamcade.dataset.reader import Dataset
 from dreamcade.engine import Engine
-from dreamcade.training.assemble import load_dynamics, training_folder
+from dreamcade.training.assemble import card_figures, load_dynamics, training_folder
 from dreamcade.training.latent_store import store_latents
 from dreamcade.training.picture_store import draw_pictures, open_pictures, store_pictures
 from dreamcade.world import World
@@ -63,6 +63,17 @@ def test_record_train_bundle_play(recording: Path, tmp_path: Path) -> None:
     session = Engine(loaded, device="cpu").open_session(seed=1)
     frames = [session.step({"steer": -1.0, "gas": 1.0}).pixels for _ in range(5)]
     assert frames[0].shape == (160, 240, 3) and frames[0].dtype == np.uint8
+
+
+def test_figures_of_a_card_must_be_an_evaluation(tmp_path: Path) -> None:
+    assert card_figures(None) == {}
+    wrong = tmp_path / "figures.json"
+    for content in ("{", "[]", '{"psnr_codec": 30}'):
+        wrong.write_text(content)
+        with pytest.raises(BadInputError, match=r"figures\.json must be what"):
+            card_figures(wrong)
+    with pytest.raises(BadInputError, match=r"none\.json must be what"):
+        card_figures(tmp_path / "none.json")
 
 
 def test_compiled_training_learns_the_same(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

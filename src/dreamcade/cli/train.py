@@ -114,12 +114,16 @@ def bundle(
     starts: Annotated[
         Path | None, typer.Option(help="JSON list of starts; chosen from held-out play by default.")
     ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="What `dreamcade evaluate --json` wrote of this world, for its card.")
+    ] = None,
 ) -> None:
     """Put the trained codec and dynamics into a world that can be played."""
     from dreamcade.training.assemble import Description, assemble_world
 
     name = world.name
-    made = assemble_world(_open(data), world, Description(name, title or name.capitalize(), description), starts)
+    words = Description(name, title or name.capitalize(), description)
+    made = assemble_world(_open(data), world, words, starts, figures)
     typer.echo(f"made {made.folder}; play it with: dreamcade play {made.folder}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -13,10 +14,26 @@ import torch
 
 from dreamcade.codec import Codec, CodecConfig
 from dreamcade.core.checkpoint import load_tensors, load_weights
+from dreamcade.core.errors import BadInputError
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dynamics import Dynamics, DynamicsConfig
 from dreamcade.training.starts import choose_starts, named_starts
 from dreamcade.world import World
+
+CARD_FIGURES = {
+    "windows": "held-out windows",
+    "psnr_codec": "codec, PSNR in dB",
+    "psnr_h1": "next frame, PSNR in dB",
+    "psnr_h1_persistence": "next frame, persistence",
+    "psnr_h16": "16 frames ahead, PSNR in dB",
+    "psnr_h16_persistence": "16 frames ahead, persistence",
+    "steer_response": "share of steering answered the right way",
+    "pilot_seconds_median": "pilot's median seconds on the road",
+    "pilot_limit": "of at most",
+    "pilot_steer_share": "pilot's share of steering",
+    "pilot_steer_share_real": "the same in the game",
+}
+"""Which of an evaluation's figures a card shows, and what it calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +66,10 @@ def load_dynamics(folder: Path) -> tuple[Dynamics, dict[str, Any]]:
     return dynamics.eval(), facts
 
 
-def assemble_world(dataset: Dataset, world: Path, description: Description, starts_file: Path | None) -> World:
-    """Builds and saves the bundle of the parts in `world`'s training folder."""
+def assemble_world(
+    dataset: Dataset, world: Path, description: Description, starts_file: Path | None, figures_file: Path | None = None
+) -> World:
+    """Builds and saves the bundle of the parts in `world`'s training folder; `figures_file` as for `card_figures`."""
     folder = training_folder(world)
     codec, codec_facts = load_codec(folder)
     dynamics, dynamics_facts = load_dynamics(folder)
@@ -67,7 +86,7 @@ def assemble_world(dataset: Dataset, world: Path, description: Description, star
         game=meta.game,
         controls=meta.controls,
         tick_rate=meta.tick_rate,
-        card=world_card(dataset, codec_facts, dynamics_facts),
+        card=world_card(dataset, codec_facts, dynamics_facts) | card_figures(figures_file),
     )
     return bundle.save(world)
 
@@ -89,6 +108,20 @@ def world_card(dataset: Dataset, codec_facts: dict[str, Any], dynamics_facts: di
         "machine": f"{cpu_name()}, {os.cpu_count()} cores, PyTorch {torch.__version__}",
         "commit": _commit(),
     }
+
+
+def card_figures(file: Path | None) -> dict[str, Any]:
+    """What a card says of an evaluation: the figures in the JSON file that `dreamcade evaluate --json` wrote.
+
+    Raises `BadInputError` where the file is not one.
+    """
+    if file is None:
+        return {}
+    try:
+        figures = json.loads(file.read_text())
+        return {"evaluation": {title: figures[key] for key, title in CARD_FIGURES.items()}}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInputError(f"{file} must be what `dreamcade evaluate --json` writes; {error!r}") from error
 
 
 def _training_facts(facts: dict[str, Any]) -> dict[str, Any]:
