@@ -72,6 +72,10 @@ def test_figures_of_a_card_must_be_an_evaluation(tmp_path: Path) -> None:
         wrong.write_text(content)
         with pytest.raises(BadInputError, match=r"figures\.json must be what"):
             card_figures(wrong)
+    wrong.write_bytes(bytes(range(128, 256)) * 100)
+    with pytest.raises(BadInputError, match=r"figures\.json must be what") as caught:
+        card_figures(wrong)
+    assert len(str(caught.value)) < 300  # not the whole file
     with pytest.raises(BadInputError, match=r"none\.json must be what"):
         card_figures(tmp_path / "none.json")
 

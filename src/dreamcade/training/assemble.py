@@ -121,7 +121,9 @@ def card_figures(file: Path | None) -> dict[str, Any]:
         figures = json.loads(file.read_text())
         return {"evaluation": {title: figures[key] for key, title in CARD_FIGURES.items()}}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInputError(f"{file} must be what `dreamcade evaluate --json` writes; {error!r}") from error
+        raise BadInputError(
+            f"{file} must be what `dreamcade evaluate --json` writes; {type(error).__name__}: {error}"
+        ) from error
 
 
 def _training_facts(facts: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,9 @@ def named_starts(dataset: Dataset, codec: Codec, file: Path) -> list[Start]:
         entries = json.loads(file.read_text())
         wanted = [(str(e["episode"]), int(e["tick"]), str(e["name"]), str(e["title"])) for e in entries]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInputError(f"{file} must be a list of episode, tick, name, title; {error!r}") from error
+        raise BadInputError(
+            f"{file} must be a list of episode, tick, name, title; {type(error).__name__}: {error}"
+        ) from error
     episodes = {e.name: e for e in dataset.episodes("all")}
     starts = []
     for episode, tick, name, title in wanted:
