@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dreamcade.codec import Codec, CodecConfig
-from dreamcade.dynamics import Dynamics, DynamicsConfig
+from dreamcade.dynamics import LOWEST_LEVEL, Dynamics, DynamicsConfig
 from dreamcade.training.dynamics_loss import KNEE, channel_importance, draw_levels, dynamics_loss
 from dreamcade.training.latent_store import LatentEpisode
 from dreamcade.training.streams import Streams
@@ -125,6 +125,10 @@ def test_channels_are_as_important_as_what_they_change() -> None:
     torch.testing.assert_close(importance, 0.25 + 0.75 * 4 * torch.tensor([0.2, 0.8, 0.0, 0.0]), atol=1e-3, rtol=0)
 
 
-def test_noise_levels() -> None:
-    levels = draw_levels(4000, torch.device("cpu"))
-    assert levels.min() >= 0.1 and levels.max() == 1.0 and 0.45 < (levels == 1).float().mean() < 0.55
+def test_noise_levels_are_mostly_those_at_which_a_world_is_played() -> None:
+    levels = draw_levels(8000, (1.0, 0.8), torch.device("cpu"))
+    assert levels.min() >= LOWEST_LEVEL and levels.max() == 1.0
+    for played in (1.0, 0.8):
+        assert 0.34 < (levels == played).float().mean() < 0.41
+    rest = levels[(levels != 1.0) & (levels != torch.tensor(0.8))]
+    assert abs(rest.mean() - (LOWEST_LEVEL + 1) / 2) < 0.03

@@ -1,7 +1,7 @@
 """Past latents and actions → the next latent."""
 
 from dreamcade.dynamics.config import DynamicsConfig
-from dreamcade.dynamics.dynamics import Context, Dynamics
+from dreamcade.dynamics.dynamics import LOWEST_LEVEL, Context, Dynamics
 from dreamcade.dynamics.state import DynamicsState
 
-__all__ = ["Context", "Dynamics", "DynamicsConfig", "DynamicsState"]
+__all__ = ["LOWEST_LEVEL", "Context", "Dynamics", "DynamicsConfig", "DynamicsState"]

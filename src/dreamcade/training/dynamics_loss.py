@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from dreamcade.codec import Codec
+from dreamcade.dynamics import LOWEST_LEVEL
 
 KNEE = 0.5
 """Errors count squared up to about this many deviations, and in proportion beyond: a stream that has lost its way must
@@ -35,7 +38,9 @@ def channel_importance(codec: Codec, latents: Tensor, change: float = 0.05) -> T
     return 0.25 + 0.75 * effect / effect.mean()
 
 
-def draw_levels(count: int, device: torch.device, noise_share: float = 0.5) -> Tensor:
-    """Noise levels `[count]`: `noise_share` of them 1 (the first sampling step), the others uniform in [0.1, 1]."""
-    levels = 0.1 + 0.9 * torch.rand(count, device=device)
-    return torch.where(torch.rand(count, device=device) < noise_share, torch.ones_like(levels), levels)
+def draw_levels(count: int, played: Sequence[float], device: torch.device, anywhere: float = 0.25) -> Tensor:
+    """Noise levels `[count]`: those at which the model is `played`, evenly; a share `anywhere` uniform between the
+    lowest that can be asked for and 1."""
+    spread = LOWEST_LEVEL + (1 - LOWEST_LEVEL) * torch.rand(count, device=device)
+    chosen = torch.tensor(played, device=device)[torch.randint(len(played), (count,), device=device)]
+    return torch.where(torch.rand(count, device=device) < anywhere, spread, chosen)

@@ -40,7 +40,8 @@ class DynamicsTraining(JsonConfig):
     lengths: tuple[int, ...] = (1, 4, 12, 24)
     """… and how long they may be before, between and after them."""
     own_from: float = 0.5
-    """From this share on, `own_share` of the streams go on from frames that the model sampled all by itself."""
+    """From this share on, `own_share` of the streams go on from frames that the model sampled all by itself, in
+    all its steps."""
     own_share: float = 0.4
     check_every: int = 1000
     save_every: int = 250
@@ -119,7 +120,7 @@ class DynamicsTrainer:
         fresh = torch.from_numpy(streams.length == 0).to(self.device)
         actions = streams.actions(self.train, self.model.config.action_history)
         target = streams.targets(self.model, self.train)
-        level = draw_levels(len(streams), self.device)
+        level = draw_levels(len(streams), self.model.config.sampling_levels, self.device)
         noisy = target.lerp(torch.randn_like(target), level[:, None, None])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_dtype(self.device) == torch.bfloat16):
             made = self.forward(streams.context(self.model, actions), noisy, level).float()
@@ -142,7 +143,8 @@ class DynamicsTrainer:
 
     @torch.no_grad()
     def _with_own_samples(self, streams: Streams, actions: Tensor, made: Tensor) -> Tensor:
-        if self.step < self.settings.own_from * self.settings.steps:
+        one_step = len(self.model.config.sampling_levels) == 1  # then most predictions are such frames already
+        if one_step or self.step < self.settings.own_from * self.settings.steps:
             return made
         count = math.ceil(self.settings.own_share * len(streams))
         noise = torch.randn(len(self.model.config.sampling_levels), count, *self.model.noise_shape, device=self.device)
