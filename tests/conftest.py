@@ -85,6 +85,7 @@ def tiny_world(toy_controls: Controls) -> World:
                 latent_height=height,
                 latent_width=width,
                 action_size=toy_controls.size,
+                sampling_levels=(1.0, 0.8),
                 action_history=4,
                 recent=2,
                 width=16,

@@ -193,7 +193,7 @@ def test_one_failure_does_not_end_the_others(engine: Engine, when: str) -> None:
     broken_size = threading.Event()
 
     def encode(pixels: Pixels) -> bytes:
-        if when == "encoder" and threading.current_thread().name == "dreamcade-encoder" and broken_size.is_set():
+        if when == "encoder" and threading.current_thread().name == "dreamcade-drawing" and broken_size.is_set():
             broken_size.clear()
             raise OSError("encoder broke")
         return pixels.tobytes()
@@ -282,8 +282,8 @@ def test_a_loop_that_never_started_can_be_stopped(engine: Engine) -> None:
     assert engine.open_session().step([0, 0]).tick == 1  # the engine still plays without it
 
 
-def test_all_work_is_done_in_the_loops_thread(engine: Engine, loop: GameLoop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second thread that computes would slow every frame down; `engine/home.py` says why."""
+def test_all_work_is_done_in_the_loops_threads(engine: Engine, loop: GameLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More threads that compute would slow every frame down; `engine/home.py` says why."""
     threads: set[str] = set()
     real_step, real_decode = engine._dynamics.step, engine._codec.decode_pixels
 
@@ -301,6 +301,61 @@ def test_all_work_is_done_in_the_loops_thread(engine: Engine, loop: GameLoop, mo
     session.reset(seed=1)
     engine.restore_session(session.snapshot())
     assert threads == {"dreamcade-loop"}
+    screen = Screen()
+    loop.attach(session, screen)
+    screen.wait_frames(3)
+    assert threads == {"dreamcade-loop", "dreamcade-drawing"}
+
+
+def test_one_frame_is_drawn_while_the_next_is_dreamed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing the first frame waits until the dynamics have begun the one after."""
+    dreaming, real_step, ticks = threading.Event(), engine._dynamics.step, 0
+
+    def step(*arguments: object) -> torch.Tensor:
+        nonlocal ticks
+        ticks += 1
+        if ticks == 2:
+            dreaming.set()
+        return real_step(*arguments)
+
+    monkeypatch.setattr(engine._dynamics, "step", step)
+    beside: list[bool] = []
+
+    def encode(pixels: Pixels) -> bytes:
+        if ticks:
+            beside.append(dreaming.wait(5))
+        return b""
+
+    loop = GameLoop(engine, encode)
+    loop.start()
+    screen = Screen()
+    loop.attach(engine.open_session(), screen)
+    screen.wait_frames(3)
+    loop.stop()
+    assert all(beside)
+
+
+def test_unpaced_every_frame_is_shown(engine: Engine) -> None:
+    """Without a clock no frame is left out, however slow the encoder, and none is older than the one in its making."""
+
+    def slow(pixels: Pixels) -> bytes:
+        time.sleep(PERIOD)
+        return pixels.tobytes()
+
+    engine.open_session().step([0, 0])
+    loop = GameLoop(engine, slow, paced=False)
+    loop.start()
+    screen = Screen()
+    session = engine.open_session(seed=3)
+    handle = loop.attach(session, screen)
+    screen.wait_frames(12)
+    assert session.tick - screen.frames[-1].tick <= 3
+    handle.detach()
+    loop.stop()
+    assert [f.tick for f in screen.frames] == list(range(len(screen.frames)))
+    assert screen.frames[-1].late == 0
+    alone = engine.open_session(seed=3)
+    assert alone.step([0, 0]).pixels.tobytes() == screen.frames[1].data
 
 
 def test_an_engine_plays_in_one_loop(engine: Engine, loop: GameLoop) -> None:

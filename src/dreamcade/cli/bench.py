@@ -49,7 +49,8 @@ def play(
     width, height = figures["frame_size"]
     typer.echo(f"{figures['fps']:.1f} FPS at {width}x{height}, {'as fast as it goes' if unpaced else 'in real time'}")
     typer.echo(
-        f"tick {figures['tick_ms_p50']:.1f} ms (p99 {figures['tick_ms_p99']:.1f}): "
+        f"a frame every {figures['interval_ms_p50']:.1f} ms (p99 {figures['interval_ms_p99']:.1f}), "
+        f"each taking {figures['tick_ms_p50']:.1f} ms (p99 {figures['tick_ms_p99']:.1f}): "
         f"dynamics {figures['dynamics_ms_p50']:.1f}, decode {figures['decode_ms_p50']:.1f}, "
         f"encode {figures['encode_ms_p50']:.1f}; {figures['peak_rss_mb']:.0f} MB"
     )

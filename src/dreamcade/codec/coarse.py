@@ -29,7 +29,7 @@ class Bottleneck(nn.Module):
         nn.init.zeros_(self.up.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.up(F.relu(self.mix(F.relu(self.down(x)))))
+        return self.up(F.relu_(self.mix(F.relu_(self.down(x))))).add_(x)
 
 
 def bottlenecks(width: int, count: int) -> nn.Sequential:
@@ -82,9 +82,9 @@ class Decoder(nn.Module):
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
 
     def forward(self, latents: Tensor) -> Tensor:
-        coarse = F.relu(self.coarse(F.relu(self.enter(latents))))
-        fine = F.relu(self.join(F.relu(F.pixel_shuffle(self.expand(coarse), self.gather))))
-        return F.pixel_shuffle(self.linear(latents), self.gather) + self.leave(F.relu(self.fine(fine)))
+        coarse = F.relu_(self.coarse(F.relu_(self.enter(latents))))
+        fine = F.relu_(self.join(F.relu_(F.pixel_shuffle(self.expand(coarse), self.gather))))
+        return self.leave(F.relu_(self.fine(fine))).add_(F.pixel_shuffle(self.linear(latents), self.gather))
 
 
 @torch.no_grad()

@@ -82,9 +82,10 @@ class Codec(nn.Module):
     def decode_pixels(self, latents: Tensor) -> Tensor:
         """Latents `[B, c, h, w]` → uint8 `[B, H, W, 3]`, contiguous, on the latents' device."""
         cells = self._cells(self.decode_pictures(latents)).permute(0, 2, 3, 1)
-        quantised = cells.float().mul_(127.5).add_(128.0).clamp_(0, 255).to(torch.uint8)
+        quantised = cells.float().mul_(127.5).add_(128.0).clamp_(0, 255)
         r = self.config.reduction
-        return rearrange(quantised, "n h w (i j c) -> n (h i) (w j) c", i=r, j=r).contiguous()
+        rows = rearrange(quantised, "n h w (i j c) -> n h i w j c", i=r, j=r)
+        return rows.to(torch.uint8, memory_format=torch.contiguous_format).flatten(3, 4).flatten(1, 2)
 
     def _cells(self, pictures: Tensor) -> Tensor:
         pictures = pictures.contiguous(memory_format=torch.channels_last)

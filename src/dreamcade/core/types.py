@@ -24,11 +24,13 @@ class FrameTiming:
     encode_ms: float = 0.0
     wait_ms: float = 0.0
     """From the newest input that this frame used to the start of its computation."""
+    queue_ms: float = 0.0
+    """From the end of the dynamics to the start of decoding."""
 
     @property
     def compute_ms(self) -> float:
-        """Dynamics, decode and encode together."""
-        return self.dynamics_ms + self.decode_ms + self.encode_ms
+        """From the start of the dynamics to the encoded picture."""
+        return self.dynamics_ms + self.queue_ms + self.decode_ms + self.encode_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dreamcade.core.device import cpu_threads, fast_dtype, resolve_device
+from dreamcade.core.device import cpu_threads, fast_dtype, keep_freed_memory, resolve_device
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, Frame, FrameTiming
 from dreamcade.engine.home import Home
@@ -18,7 +18,7 @@ from dreamcade.engine.opening import ImageLike, Opening, encode_action, open_fra
 from dreamcade.engine.session import Session, check_seed
 from dreamcade.engine.slots import Slots
 from dreamcade.engine.snapshot import check_world, unpack
-from dreamcade.engine.stages import StageTimer
+from dreamcade.engine.stages import Stopwatch
 from dreamcade.world.aside import aside
 from dreamcade.world.world import World
 
@@ -27,9 +27,18 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 _FIRST_ROWS = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Dreamed:
+    """A frame that is dreamed but not drawn: its latent `[c, h, w]`, its tick, and how long it took."""
+
+    latent: Tensor
+    tick: int
+    watch: Stopwatch
+
+
 class Engine:
     """Plays a world. Methods may be called from any thread; one frame (or batch of frames) is made at a time, in the
-    caller's thread or, while a `GameLoop` plays, in the loop's.
+    caller's thread or, while a `GameLoop` plays, in the loop's two.
 
     `device` is auto, cpu, cuda or cuda:N; `sampling_steps` defaults to the world's; `dtype` to the fastest that the
     device multiplies natively. On a CPU, PyTorch is set to use all cores of this process.
@@ -44,17 +53,25 @@ class Engine:
         self.device = resolve_device(device)
         self.dtype = dtype or fast_dtype(self.device)
         self.sampling_steps = sampling_steps or world.manifest.sampling_steps
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.use_all_cores()
         self._codec = aside(lambda: self._prepare(world.codec))
         self._dynamics = aside(lambda: self._prepare(world.dynamics))
         self._slots = aside(lambda: Slots(self._dynamics, _FIRST_ROWS))
-        self._timer = StageTimer(self.device, stages=2)
         self.home = Home()
 
     def use_all_cores(self) -> None:
         """Sets PyTorch's threads for a CPU engine; part of the setting belongs to the calling thread."""
+        self._use_cores(cpu_threads())
+
+    def share_cores(self) -> None:
+        """The same for each of two threads that compute at once: half the cores, at least one."""
+        self._use_cores(max(1, cpu_threads() // 2))
+
+    def _use_cores(self, count: int) -> None:
         if self.device.type == "cpu":
-            torch.set_num_threads(cpu_threads())
+            torch.set_num_threads(count)
 
     def open_session(
         self,
@@ -91,19 +108,41 @@ class Engine:
 
         Raises `BadInputError` for a closed or foreign session or a bad action.
         """
-        if not actions:
-            return {}
-        sessions = list(actions)
-        vectors = torch.stack(
-            [torch.from_numpy(encode_action(self.world.controls, action)) for action in actions.values()]
-        )
+        sessions, vectors = self._checked(actions)
 
         def step() -> list[Frame]:
-            for session in sessions:
-                self.check(session)
-            return self._make_frames(sessions, vectors)
+            frames = self.draw(self._dream(sessions, vectors))
+            for session, frame in zip(sessions, frames, strict=True):
+                session.shown(frame)
+            return frames
 
         return dict(zip(sessions, self.home.run(step), strict=True))
+
+    def dream_many(self, actions: Mapping[Session, Action]) -> dict[Session, Dreamed]:
+        """The first half of `step_many`: the sessions are a tick further, their frames still to be drawn by `draw`."""
+        sessions, vectors = self._checked(actions)
+        return dict(zip(sessions, self.home.run(lambda: self._dream(sessions, vectors)), strict=True))
+
+    def newest(self, session: Session) -> Dreamed:
+        """What `session` has come to, to be drawn once more."""
+        return self.home.run(lambda: self._newest(session))
+
+    @torch.inference_mode()
+    def draw(self, dreamed: Sequence[Dreamed]) -> list[Frame]:
+        """Decodes latents as one batch. It touches no session and may run in a thread beside the one that dreams."""
+        if not dreamed:
+            return []
+        watch = Stopwatch(self.device)
+        pixels = self._codec.decode_pixels(torch.stack([d.latent for d in dreamed]))
+        watch.stop()
+        shown = pixels.cpu().numpy()  # on a GPU this waits for the work that is timed
+        frames = []
+        for one, own in zip(dreamed, shown, strict=True):
+            queue_ms = (watch.began - one.watch.ended) * 1000.0
+            frames.append(
+                Frame(own, one.tick, FrameTiming(one.watch.milliseconds, watch.milliseconds, queue_ms=queue_ms))
+            )
+        return frames
 
     def check(self, session: Session) -> None:
         """Raises `BadInputError` unless `session` is an open session of this engine."""
@@ -120,13 +159,6 @@ class Engine:
         latents, actions = self._cast(opening.latents), self._cast(opening.actions)
         for i in range(len(latents)):
             self._dynamics.observe(self._slots.state, rows, latents[i : i + 1], actions[i : i + 1])
-
-    @torch.inference_mode()
-    def show(self, row: int, tick: int) -> Frame:
-        """The newest latent of `row` as a frame."""
-        self._timer.mark(1)
-        pixels = self._decode(self._dynamics.latest(self._slots.state, self._slots.index([row])))
-        return Frame(pixels[0], tick, FrameTiming(decode_ms=self._timer.milliseconds(1)))
 
     def read_row(self, row: int) -> dict[str, Tensor]:
         """Copies of what `row` remembers."""
@@ -148,23 +180,33 @@ class Engine:
             self._slots.release(row)
             raise
 
+    def _checked(self, actions: Mapping[Session, Action]) -> tuple[list[Session], Tensor]:
+        sessions = list(actions)
+        vectors = [torch.from_numpy(encode_action(self.world.controls, action)) for action in actions.values()]
+        return sessions, torch.stack(vectors) if vectors else torch.zeros(0, self.world.controls.size)
+
     @torch.inference_mode()
-    def _make_frames(self, sessions: Sequence[Session], actions: Tensor) -> list[Frame]:
-        self._timer.mark(0)
+    def _dream(self, sessions: Sequence[Session], actions: Tensor) -> list[Dreamed]:
+        for session in sessions:
+            self.check(session)
+        if not sessions:
+            return []
+        watch = Stopwatch(self.device)
         shape = (self.sampling_steps, *self._dynamics.noise_shape)
         # Each session draws its own noise, so that a batch makes the frames that each would make alone.
         noise = torch.stack([torch.randn(shape, generator=s.generator) for s in sessions], dim=1)
         rows = self._slots.index([s.row for s in sessions])
         latents = self._dynamics.step(self._slots.state, rows, self._cast(actions), self._cast(noise))
-        self._timer.mark(1)
-        pixels = self._decode(latents)
-        timing = FrameTiming(dynamics_ms=self._timer.milliseconds(0), decode_ms=self._timer.milliseconds(1))
-        return [session.advance(own, timing) for session, own in zip(sessions, pixels, strict=True)]
+        watch.stop()
+        return [Dreamed(latent, s.advance(), watch) for s, latent in zip(sessions, latents, strict=True)]
 
-    def _decode(self, latents: Tensor) -> NDArray[Any]:
-        pixels = self._codec.decode_pixels(latents)
-        self._timer.mark(2)
-        return pixels.cpu().numpy()  # on a GPU this waits for the work that the timer times
+    @torch.inference_mode()
+    def _newest(self, session: Session) -> Dreamed:
+        self.check(session)
+        watch = Stopwatch(self.device)
+        latents = self._dynamics.latest(self._slots.state, self._slots.index([session.row]))
+        watch.stop()
+        return Dreamed(latents[0], session.tick, watch)
 
     def _opening(self, start: str | int | None, frames: Any, actions: Any, image: ImageLike | None) -> Opening:
         given = [name for name, value in (("start", start), ("frames", frames), ("image", image)) if value is not None]

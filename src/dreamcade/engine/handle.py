@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dreamcade.core.types import ActionVector, Frame, FrameTiming
+from dreamcade.core.types import ActionVector, FrameTiming
 from dreamcade.engine.clock import RateMeter
+from dreamcade.engine.engine import Dreamed
 from dreamcade.engine.mailbox import Input, Mailbox
 from dreamcade.engine.session import Session, check_seed
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class EncodedFrame:
     """What a sink gets. `data` is the encoded picture; `sequence` and `client_ms` belong to the newest input that the
     frame used (0 before the first); `late` counts the frames that this player did not get since attaching
-    (ticks skipped, or frames replaced by newer ones before they were encoded); `fps` is the rate over the last ones."""
+    (ticks skipped, or frames replaced by newer ones before they were drawn); `fps` is the rate over the last ones."""
 
     data: bytes
     tick: int
@@ -40,11 +41,12 @@ class ResetRequest:
 
 @dataclass(frozen=True, slots=True)
 class FrameJob:
-    """A frame on its way to the encoder, with the input that it used."""
+    """A frame on its way to be drawn, with the input that it used and how long that had waited."""
 
-    frame: Frame
+    dreamed: Dreamed
     sequence: int
     client_ms: float
+    wait_ms: float = 0.0
 
 
 Sink = Callable[[EncodedFrame], None]

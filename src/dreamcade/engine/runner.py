@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
 import time
 from collections.abc import Sequence
 
 from dreamcade.core.errors import BadInputError
-from dreamcade.core.types import Frame
 from dreamcade.engine.clock import FixedRateClock
-from dreamcade.engine.encoder import Encode, FrameEncoder
-from dreamcade.engine.engine import Engine
+from dreamcade.engine.drawing import Encode, FrameDrawer
+from dreamcade.engine.engine import Dreamed, Engine
 from dreamcade.engine.handle import EncodedFrame, FrameJob, Handle, OnError, Sink
 from dreamcade.engine.session import Session
 
@@ -23,27 +21,29 @@ logger.addHandler(logging.NullHandler())
 
 
 class GameLoop:
-    """Owns two threads: one ticks (all sessions as one batch), one encodes the frame while the next is computed.
+    """Owns two threads: one dreams (all sessions as one batch), one draws that frame while the next is dreamed.
 
-    `encode` turns pixels uint8 `[H, W, 3]` into bytes. With nothing to play the loop sleeps and uses no CPU.
-    While it runs, all work of the engine is done in its thread (`engine/home.py` says why); for the same reason, do no
-    other PyTorch work on the CPU in this process meanwhile.
+    `encode` turns pixels uint8 `[H, W, 3]` into bytes. Not `paced`, the next tick comes as soon as there is room for
+    its frame, and none is left out. With nothing to play the loop sleeps and uses no CPU. On a CPU each thread has half
+    the cores, and while the loop runs, all else that is asked of the engine is done in its thread (`engine/home.py`
+    says why); for the same reason, do no other PyTorch work on the CPU in this process meanwhile.
     """
 
-    def __init__(self, engine: Engine, encode: Encode) -> None:
+    def __init__(self, engine: Engine, encode: Encode, paced: bool = True) -> None:
         self.engine = engine
+        self.paced = paced
         self.changed = threading.Condition()
         """Guards the handles' flags and wakes the loop."""
         self._handles: list[Handle] = []
         self._clock = FixedRateClock(engine.world.tick_rate)
-        self._encoder = FrameEncoder(encode, self._fail)
+        self._drawer = FrameDrawer(engine, encode, self._fail)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="dreamcade-loop", daemon=True)
 
     def start(self) -> None:
         """Starts the threads; a loop starts once, and an engine plays in one loop at a time (`BadInputError`)."""
         self.engine.home.settle(self._thread, self._notify)
-        self._encoder.start()
+        self._drawer.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -56,12 +56,13 @@ class GameLoop:
             handle.detach()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
-            self._encoder.stop()
+            self._drawer.stop()
+            self.engine.use_all_cores()
 
     def attach(self, session: Session, sink: Sink, on_error: OnError | None = None) -> Handle:
-        """Plays `session`; its newest frame is shown at once. `sink(EncodedFrame)` is called from the encoder's thread
-        and must return at once. When stepping, encoding or the sink raises, the handle is detached, its `error` is
-        set, and `on_error(exception)` is called from one of the loop's threads; other sessions play on."""
+        """Plays `session`; its newest frame is shown at once. `sink(EncodedFrame)` is called from the drawing
+        thread and must return at once. When stepping, drawing or the sink raises, the handle is detached, its `error`
+        is set, and `on_error(exception)` is called from one of the loop's threads; other sessions play on."""
         self.engine.check(session)
         handle = Handle(self, session, sink, on_error)
         with self.changed:
@@ -83,7 +84,7 @@ class GameLoop:
 
     def _run(self) -> None:
         try:
-            self.engine.use_all_cores()
+            self.engine.share_cores()
             self._play()
         finally:
             self.engine.home.leave()
@@ -102,7 +103,7 @@ class GameLoop:
                 if was_idle and running:
                     self._clock.start(now + 1.0 / self._clock.rate)  # time for the first frame to be seen
                 was_idle = not running
-                wait = self._clock.seconds_until_due(now)
+                wait = self._clock.seconds_until_due(now) if self.paced else 0.0
                 if not asked and wait > 0 and not home.has_calls:
                     self.changed.wait(wait)
                     continue
@@ -124,42 +125,43 @@ class GameLoop:
             try:
                 if request is not None:
                     handle.session.reset(request.seed, request.start)
-                self._show(handle, handle.session.frame)
+                self._show(handle, self.engine.newest(handle.session))
             except Exception as error:
                 self._fail(handle, error)
 
     def _tick(self, handles: Sequence[Handle]) -> None:
         began = time.perf_counter()
-        skipped = self._clock.take(began)
+        skipped = self._clock.take(began) if self.paced else 0
         waited: dict[Handle, float] = {}
         for handle in handles:
             handle.late += skipped
             handle.used, fresh = handle.mailbox.take()
             waited[handle] = (began - handle.used.received) * 1000.0 if fresh else 0.0
-        for handle, frame in self._step(handles).items():
-            timing = dataclasses.replace(frame.timing, wait_ms=waited[handle])
-            self._show(handle, dataclasses.replace(frame, timing=timing))
+        for handle, dreamed in self._dream(handles).items():
+            self._show(handle, dreamed, waited[handle])
+        if not self.paced:
+            self._drawer.wait_for_room()
 
-    def _step(self, handles: Sequence[Handle]) -> dict[Handle, Frame]:
+    def _dream(self, handles: Sequence[Handle]) -> dict[Handle, Dreamed]:
         try:
-            frames = self.engine.step_many({handle.session: handle.used.action for handle in handles})
-            return {handle: frames[handle.session] for handle in handles}
+            dreamed = self.engine.dream_many({handle.session: handle.used.action for handle in handles})
+            return {handle: dreamed[handle.session] for handle in handles}
         except Exception:
             # A batch does not say whose fault it was; alone, each session answers for itself.
-            return self._step_alone(handles)
+            return self._dream_alone(handles)
 
-    def _step_alone(self, handles: Sequence[Handle]) -> dict[Handle, Frame]:
-        frames = {}
+    def _dream_alone(self, handles: Sequence[Handle]) -> dict[Handle, Dreamed]:
+        dreamed: dict[Handle, Dreamed] = {}
         for handle in handles:
             try:
-                frames[handle] = handle.session.step(handle.used.action)
+                [dreamed[handle]] = self.engine.dream_many({handle.session: handle.used.action}).values()
             except Exception as error:
                 self._fail(handle, error)
-        return frames
+        return dreamed
 
-    def _show(self, handle: Handle, frame: Frame) -> None:
+    def _show(self, handle: Handle, dreamed: Dreamed, wait_ms: float = 0.0) -> None:
         if handle.attached:
-            self._encoder.offer(handle, FrameJob(frame, handle.used.sequence, handle.used.client_ms))
+            self._drawer.offer(handle, FrameJob(dreamed, handle.used.sequence, handle.used.client_ms, wait_ms))
 
     @staticmethod
     def _fail(handle: Handle, error: Exception) -> None:

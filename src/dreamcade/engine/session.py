@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dreamcade.core.errors import BadInputError, UnknownNameError
-from dreamcade.core.types import Frame, FrameTiming, Pixels
+from dreamcade.core.types import Frame
 from dreamcade.engine.opening import Opening, open_frames, open_start
 from dreamcade.engine.snapshot import Snapshot, pack
 
@@ -21,7 +21,7 @@ _STATE, _OPENING = "state.", "opening."
 class Session:
     """Made by `Engine.open_session`. Same seed, actions, device and build: same frames.
 
-    `frame` is the newest frame; `tick` counts the steps since the session began or was reset or primed.
+    `tick` counts the steps since the session began or was reset or primed.
     """
 
     def __init__(self, engine: Engine, row: int, seed: int, opening: Opening) -> None:
@@ -31,6 +31,7 @@ class Session:
         self.generator = torch.Generator()
         self.closed = False
         self._opening = opening
+        self._frame: Frame | None = None
         self._begin()
 
     @classmethod
@@ -43,13 +44,17 @@ class Session:
         session.generator.set_state(tensors["generator"])
         session._opening = _stored_opening(engine, snapshot)
         engine.write_row(row, {name.removeprefix(_STATE): t for name, t in tensors.items() if name.startswith(_STATE)})
-        session.frame = engine.show(row, snapshot.tick)
+        session.tick, session._frame = snapshot.tick, None
         return session
 
     @property
-    def tick(self) -> int:
-        """Steps so far."""
-        return self.frame.tick
+    def frame(self) -> Frame:
+        """The newest frame; drawn now, where a game loop plays the session or it has just begun."""
+        frame = self._frame
+        if frame is None or frame.tick != self.tick:
+            [frame] = self.engine.home.run(lambda: self.engine.draw([self.engine.newest(self)]))
+            self._frame = frame
+        return frame
 
     def step(self, action: Action) -> Frame:
         """The next frame under `action` (names, or a vector `[A]`). Raises `BadInputError`."""
@@ -80,10 +85,14 @@ class Session:
         """Gives the session's memory back; closing twice is fine."""
         self.engine.home.run(self._release)
 
-    def advance(self, pixels: Pixels, timing: FrameTiming) -> Frame:
-        """Takes the frame that the engine made for the next tick."""
-        self.frame = Frame(pixels, self.tick + 1, timing)
-        return self.frame
+    def advance(self) -> int:
+        """The engine has dreamed the next tick; returns its number."""
+        self.tick += 1
+        return self.tick
+
+    def shown(self, frame: Frame) -> None:
+        """The engine has drawn `frame`, the newest."""
+        self._frame = frame
 
     def _take_snapshot(self) -> Snapshot:
         self.engine.check(self)
@@ -108,7 +117,7 @@ class Session:
     def _begin(self) -> Frame:
         self.generator.manual_seed(self.seed)
         self.engine.observe(self.row, self._opening)
-        self.frame = self.engine.show(self.row, tick=0)
+        self.tick, self._frame = 0, None
         return self.frame
 
 

@@ -7,24 +7,25 @@ import time
 import torch
 
 
-class StageTimer:
-    """Times stages on the CPU's clock, or, on a GPU, by events in its stream, which cost no waiting."""
+class Stopwatch:
+    """Times one piece of work on the CPU's clock, or, on a GPU, by events in its stream, which cost no waiting."""
 
-    def __init__(self, device: torch.device, stages: int) -> None:
-        self._events: list[torch.cuda.Event] = []
+    def __init__(self, device: torch.device) -> None:
+        self._events: tuple[torch.cuda.Event, torch.cuda.Event] | None = None
+        self.began = self.ended = time.perf_counter()
         if device.type == "cuda":
-            self._events = [torch.cuda.Event(enable_timing=True) for _ in range(stages + 1)]  # type: ignore[no-untyped-call]
-        self._times = [0.0] * (stages + 1)
+            self._events = (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True))  # type: ignore[no-untyped-call]
+            self._events[0].record()
 
-    def mark(self, boundary: int) -> None:
-        """Stage `boundary` begins here (and the one before it ends)."""
+    def stop(self) -> None:
+        """The work has been done, or, on a GPU, given to it."""
+        self.ended = time.perf_counter()
         if self._events:
-            self._events[boundary].record()
-        else:
-            self._times[boundary] = time.perf_counter()
+            self._events[1].record()
 
-    def milliseconds(self, stage: int) -> float:
-        """Duration of a stage, once its work is done."""
+    @property
+    def milliseconds(self) -> float:
+        """How long it took; to be asked once the work is done."""
         if self._events:
-            return float(self._events[stage].elapsed_time(self._events[stage + 1]))
-        return (self._times[stage + 1] - self._times[stage]) * 1000.0
+            return float(self._events[0].elapsed_time(self._events[1]))
+        return (self.ended - self.began) * 1000.0

@@ -30,21 +30,21 @@ def bench_play(
 ) -> dict[str, Any]:  # fmt: skip
     """Plays one session for `seconds` of wall-clock time under a wiggling wheel.
 
-    Paced: the engine's own game loop at the world's tick rate. `unpaced`: step and encode one after the other, as
-    often as it goes. A tick's time is dynamics + decode + encode. Raises `BadInputError` for a time that is not
-    positive.
+    It is the engine's own game loop that plays, at the world's tick rate or, `unpaced`, as often as it goes. A tick's
+    time is what one frame takes from the start of its dynamics to its encoded picture; since one frame is drawn while
+    the next is dreamed, frames may come faster than that (`interval_ms`). Raises `BadInputError` for a time that is
+    not positive.
     """
     if not (math.isfinite(seconds) and seconds > 0):
         raise BadInputError(f"a bench needs a positive number of seconds; got {seconds}")
     progress = progress or (lambda what, done, total: None)
     engine = Engine(world, device=device, sampling_steps=sampling_steps)
-    run = _unpaced if unpaced else _paced
-    elapsed, timings = run(engine, seconds, encode, progress)
+    arrivals = _play(engine, seconds, unpaced, encode, progress)
     width, height = world.frame_size
     return {
-        "world": world.manifest.name, "paced": not unpaced, "frames": len(timings), "seconds": round(elapsed, 3),
-        "fps": len(timings) / elapsed, "frame_size": [width, height], "tick_rate": world.tick_rate,
-        "sampling_steps": engine.sampling_steps, **_percentiles(timings), "peak_rss_mb": round(peak_rss_mb(), 1),
+        "world": world.manifest.name, "paced": not unpaced, "frames": len(arrivals), "seconds": seconds,
+        "fps": len(arrivals) / seconds, "frame_size": [width, height], "tick_rate": world.tick_rate,
+        "sampling_steps": engine.sampling_steps, **_percentiles(arrivals), "peak_rss_mb": round(peak_rss_mb(), 1),
         "device": str(engine.device), "dtype": str(engine.dtype).removeprefix("torch."),
         "machine": machine_name(engine.device),
     }  # fmt: skip
@@ -59,26 +59,10 @@ def wiggle(controls: Controls, seconds: float) -> ActionVector:
     return controls.validate(action)
 
 
-def _unpaced(engine: Engine, seconds: float, encode: Encode, progress: Progress) -> tuple[float, list[FrameTiming]]:
-    session = engine.open_session()
-    controls, timings = engine.world.controls, []
-    for tick in range(_WARM_UP_TICKS):
-        encode(session.step(wiggle(controls, tick / engine.world.tick_rate)).pixels)
-    began = now = time.perf_counter()
-    while now - began < seconds:
-        frame = session.step(wiggle(controls, now - began))
-        computed = time.perf_counter()
-        encode(frame.pixels)
-        now = time.perf_counter()
-        timing = frame.timing
-        timings.append(FrameTiming(timing.dynamics_ms, timing.decode_ms, (now - computed) * 1000))
-        if len(timings) % 25 == 0:
-            progress("playing, unpaced", min(int(now - began), int(seconds)), int(seconds))
-    session.close()
-    return now - began, timings
-
-
-def _paced(engine: Engine, seconds: float, encode: Encode, progress: Progress) -> tuple[float, list[FrameTiming]]:
+def _play(
+    engine: Engine, seconds: float, unpaced: bool, encode: Encode, progress: Progress
+) -> list[tuple[float, FrameTiming]]:
+    """When each frame came, in seconds since warm, and its timing."""
     arrived: list[tuple[float, FrameTiming]] = []
     warm, failures = threading.Event(), list[Exception]()
 
@@ -92,7 +76,7 @@ def _paced(engine: Engine, seconds: float, encode: Encode, progress: Progress) -
         warm.set()
 
     session = engine.open_session()
-    loop = GameLoop(engine, encode)
+    loop = GameLoop(engine, encode, paced=not unpaced)
     loop.start()
     try:
         handle = loop.attach(session, sink, failed)
@@ -100,25 +84,28 @@ def _paced(engine: Engine, seconds: float, encode: Encode, progress: Progress) -
         skipped, began = len(arrived), time.perf_counter()
         while (now := time.perf_counter() - began) < seconds and not failures:
             handle.input(wiggle(engine.world.controls, now), round(now * 1000), now * 1000)
-            progress("playing at the world's tick rate", int(now), int(seconds))
+            progress("playing, unpaced" if unpaced else "playing at the world's tick rate", int(now), int(seconds))
             time.sleep(1 / _INPUTS_PER_SECOND)
         handle.detach()
     finally:
         loop.stop()
     if failures:
         raise failures[0]
-    kept = [timing for moment, timing in arrived[skipped:] if moment - began <= seconds]
     session.close()
-    return seconds, kept
+    return [(moment - began, timing) for moment, timing in arrived[skipped:] if moment - began <= seconds]
 
 
-def _percentiles(timings: Sequence[FrameTiming]) -> dict[str, float]:
-    if not timings:
-        raise BadInputError("no frame was made in that time; give the bench more seconds")
+def _percentiles(arrivals: Sequence[tuple[float, FrameTiming]]) -> dict[str, float]:
+    if len(arrivals) < 2:
+        raise BadInputError("hardly a frame was made in that time; give the bench more seconds")
+    timings = [timing for _, timing in arrivals]
     tick = np.array([t.compute_ms for t in timings])
+    interval = np.diff([moment for moment, _ in arrivals]) * 1000.0
     parts = {name: np.array([getattr(t, name) for t in timings]) for name in ("dynamics_ms", "decode_ms", "encode_ms")}
     return {
         "tick_ms_p50": float(np.percentile(tick, 50)),
         "tick_ms_p99": float(np.percentile(tick, 99)),
+        "interval_ms_p50": float(np.percentile(interval, 50)),
+        "interval_ms_p99": float(np.percentile(interval, 99)),
         **{f"{name}_p50": float(np.percentile(values, 50)) for name, values in parts.items()},
     }
