@@ -2,12 +2,14 @@
 # The world `racing`, from the real game to the bundle, on a CPU. Every step goes on where it was stopped.
 #   recipes/racing.sh [FOLDER] [EPISODES] [PRESET]
 # SIZE, TICKS, STARTS (a list of starts in that recording; empty: the most different ones) and EVALUATE (options of
-# `dreamcade evaluate`) can be set in the environment.
+# `dreamcade evaluate`) can be set in the environment. The named starts lie in the recording of the full length.
 set -euo pipefail
 folder=${1:-runs/racing}
 episodes=${2:-110}
 preset=${3:-laptop}
-starts=${STARTS-$(dirname "$0")/racing.starts.json}
+named=$(dirname "$0")/racing.starts.json
+[ "$episodes" -ge 110 ] && [ "${TICKS:-1000}" -ge 1000 ] || named=
+starts=${STARTS-$named}
 
 dreamcade record gym:CarRacing-v3 --episodes "$episodes" --size "${SIZE:-720x480}" --ticks "${TICKS:-1000}" --seed 0 --out "$folder/data"
 dreamcade dataset info "$folder/data" --thumbnails "$folder/data.png"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The world `racing` on one CUDA GPU: records on the machine's cores, trains, and leaves the results in the folder
-# given. It stops by itself after SLICE seconds and goes on from there when called again.
+# given. It stops by itself after SLICE seconds and goes on from there when called again: exit code 75 says so, any
+# other but 0 that something failed.
 #   recipes/gpu/racing.sh OUT [WHEELS]
 # OUT gets the bundle, logs and figures. WHEELS is a folder of Python wheels for a machine without an index.
 # EPISODES, TICKS, SIZE, PRESET, STARTS (a list of starts; empty: the most different ones), EVALUATE (options of
@@ -11,7 +12,9 @@ wheels=${2:-}
 work=${WORK:-/tmp/dreamcade-racing}
 episodes=${EPISODES:-240}
 preset=${PRESET:-gpu}
-starts=${STARTS-$(dirname "$0")/../racing.starts.json}
+named=$(dirname "$0")/../racing.starts.json
+[ "$episodes" -ge 110 ] && [ "${TICKS:-1000}" -ge 1000 ] || named=
+starts=${STARTS-$named}
 deadline=$((SECONDS + ${SLICE:-560}))
 mkdir -p "$out" "$work"
 
@@ -49,5 +52,15 @@ within dreamcade record gym:CarRacing-v3 --episodes "$episodes" --size "${SIZE:-
   within dreamcade evaluate "$work/racing" ${EVALUATE:-} --data "$work/data" --report "$work/report" --json "$out/report.json" &&
   bundle --figures "$out/report.json" &&
   cp -r "$work/racing" "$out/racing" && cp "$work/report/"*.html "$out"/ && finish complete && exit 0
-finish "stopped after ${SECONDS}s; call it again to go on"
-exit 75
+failed=$?
+case $failed in
+  1) [ $((deadline - SECONDS)) -gt 5 ] || failed=130 ;; # no time was left to begin a step
+esac
+case $failed in
+  124 | 130 | 137)
+    finish "stopped after ${SECONDS}s; call it again to go on"
+    exit 75
+    ;;
+esac
+finish "failed with exit code $failed after ${SECONDS}s"
+exit "$failed"

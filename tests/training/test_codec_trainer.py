@@ -1,5 +1,6 @@
 """The codec's training: both stages learn, the second leaves the encoder alone, and it goes on where it stopped."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,17 @@ import pytest
 import torch
 
 from dreamcade.codec import CodecConfig
+from dreamcade.core.checkpoint import load_tensors, save_tensors
 from dreamcade.core.errors import CheckpointError
 from dreamcade.dataset.reader import Dataset
 from dreamcade.training.assemble import load_codec
-from dreamcade.training.codec_trainer import CodecTrainer, CodecTraining, edge_weights, fit_normalisation
+from dreamcade.training.codec_trainer import (
+    CodecTrainer,
+    CodecTraining,
+    edge_weights,
+    fit_normalisation,
+    stored_normalisation,
+)
 from dreamcade.training.frame_pool import crop, draw_corners, draw_frames
 from dreamcade.training.picture_store import draw_pictures, open_pictures, store_pictures
 
@@ -75,12 +83,42 @@ def test_resuming_goes_on(sliding_data: Dataset, tmp_path: Path) -> None:
     assert steps[0] == 151 and steps[-1] == 200
 
 
-def test_a_checkpoint_of_another_codec_is_named(sliding_data: Dataset, tmp_path: Path) -> None:
+def test_ctrl_c_loses_nothing(sliding_data: Dataset, tmp_path: Path) -> None:
+    def stop(step: int, figures: dict[str, float]) -> None:
+        if step == 13:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(sliding_data, tmp_path).run(stop)
+    assert trainer(sliding_data, tmp_path, resume=True).step == 13
+
+
+def test_a_damaged_checkpoint_is_named(sliding_data: Dataset, tmp_path: Path) -> None:
     trainer(sliding_data, tmp_path).save()
     checkpoint = tmp_path / "codec.checkpoint.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:200])
     with pytest.raises(CheckpointError, match=r"codec\.checkpoint\.safetensors"):
         trainer(sliding_data, tmp_path, resume=True)
+
+
+def test_a_checkpoint_of_another_codec_is_named(sliding_data: Dataset, tmp_path: Path) -> None:
+    trainer(sliding_data, tmp_path).save()
+    checkpoint = tmp_path / "codec.checkpoint.safetensors"
+    tensors, facts = load_tensors(checkpoint)
+    name = "model/encoder.join.weight"
+    save_tensors(checkpoint, tensors | {name: tensors[name][:5].clone()}, facts)
+    with pytest.raises(CheckpointError, match=r"codec\.checkpoint.*encoder\.join\.weight.*another preset"):
+        trainer(sliding_data, tmp_path, resume=True)
+
+
+def test_a_resumed_codec_sees_colours_as_before(sliding_data: Dataset, tmp_path: Path) -> None:
+    first = trainer(sliding_data, tmp_path)
+    first.save()
+    other = dataclasses.replace(CONFIG, mean=(0.5, 0.5, 0.5), deviation=(1.0, 1.0, 1.0))
+    assert stored_normalisation(other, first.checkpoint) == first.codec.config
+    save_tensors(first.checkpoint, {}, {})
+    with pytest.raises(CheckpointError, match="no codec's checkpoint"):
+        stored_normalisation(other, first.checkpoint)
 
 
 def test_small_things_weigh_more() -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from dreamcade.cli import app
 from dreamcade.codec import Codec, CodecConfig
 from dreamcade.core.checkpoint import load_tensors, save_tensors
-from dreamcade.core.errors import BadInputError, CheckpointError, DatasetError
+from dreamcade.core.errors import BadInputError, CheckpointError, DatasetError, WorldError
 from dreamcade.dataset.reader import Dataset
 from dreamcade.engine import Engine
 from dreamcade.training.assemble import card_figures, load_dynamics, training_folder
@@ -65,6 +65,32 @@ def test_record_train_bundle_play(recording: Path, tmp_path: Path) -> None:
     assert frames[0].shape == (160, 240, 3) and frames[0].dtype == np.uint8
 
 
+def test_a_training_is_neither_repeated_nor_mixed_up(recording: Path, tmp_path: Path) -> None:
+    world = tmp_path / "toy"
+    train = [str(recording), "--world", str(world), "--preset", "smoke"]
+    run("train", "codec", *train, "--steps", "2")
+    with pytest.raises(CheckpointError, match=r"at step 2: go on with --resume, or replace it with --fresh"):
+        run("train", "codec", *train, "--steps", "2")
+    run("train", "dynamics", *train, "--steps", "2")
+    run("train", "codec", *train, "--steps", "4", "--fresh")
+    with pytest.raises(CheckpointError, match=r"latents of another codec.*--fresh"):
+        run("train", "bundle", str(recording), "--world", str(world))
+    with pytest.raises(CheckpointError, match=r"latents of another codec.*--fresh"):
+        run("train", "dynamics", *train, "--steps", "4", "--resume")
+    assert not world.exists()
+
+
+def test_what_cannot_work_is_said_before_the_training(recording: Path, tmp_path: Path) -> None:
+    with pytest.raises(WorldError, match="'Toy'"):
+        run("train", "codec", str(recording), "--world", str(tmp_path / "Toy"), "--preset", "smoke")
+    short = tmp_path / "short"
+    size = ["--size", "240x160", "--ticks", "20", "--seed", "3"]
+    run("record", "gym:CarRacing-v3", "--episodes", "2", *size, "--out", str(short))
+    with pytest.raises(DatasetError, match=r"no train episode of at least 48 ticks; record more"):
+        run("train", "codec", str(short), "--world", str(tmp_path / "toy"), "--preset", "smoke")
+    assert not training_folder(tmp_path / "toy").exists()
+
+
 def test_figures_of_a_card_must_be_an_evaluation(tmp_path: Path) -> None:
     assert card_figures(None) == {}
     wrong = tmp_path / "figures.json"
@@ -92,7 +118,7 @@ def test_compiled_training_learns_the_same(recording: Path, tmp_path: Path, monk
     eager, _ = load_tensors(training_folder(world) / "dynamics.safetensors")
     if not shutil.which("g++"):
         pytest.skip("needs g++")
-    run("train", "dynamics", *train, "--steps", "3", "--compile")
+    run("train", "dynamics", *train, "--steps", "3", "--compile", "--fresh")
     compiled, _ = load_tensors(training_folder(world) / "dynamics.safetensors")
     for name, weights in eager.items():
         torch.testing.assert_close(compiled[name], weights, atol=1e-4, rtol=1e-2, msg=name)
@@ -125,7 +151,7 @@ def test_damaged_or_foreign_training_files_are_named(recording: Path, tmp_path: 
         whole = stored.read_bytes()
         stored.write_bytes(whole[:300])
         with pytest.raises(DatasetError, match=f"{stored.name} is damaged.*delete it"):
-            run("train", "dynamics", *train)
+            run("train", "dynamics", *train, "--fresh")
         stored.write_bytes(whole)
 
 

@@ -10,12 +10,18 @@ import typer
 if TYPE_CHECKING:
     from dreamcade.dataset.reader import Dataset
 
+LEAST_TICKS = 48
+"""An episode as long as this must be there to train on, and another to check with."""
+
 train_app = typer.Typer(name="train", help="Train a world from a dataset.", no_args_is_help=True)
 
 Data = Annotated[Path, typer.Argument(help="Folder of the dataset (made by `dreamcade record`).")]
 WorldFolder = Annotated[Path, typer.Option("--world", help="Folder of the world to make; training files go beside it.")]
 PresetName = Annotated[str, typer.Option(help="smoke, laptop or gpu.")]
-Resume = Annotated[bool, typer.Option("--resume/--fresh", help="Go on from the checkpoint, where there is one.")]
+Resume = Annotated[
+    bool | None,
+    typer.Option("--resume/--fresh", help="Go on from the checkpoint, where there is one, or replace it."),
+]
 Steps = Annotated[int | None, typer.Option(min=1, help="Training steps; the preset's by default.")]
 DeviceName = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
@@ -25,7 +31,7 @@ def codec(
     data: Data,
     world: WorldFolder,
     preset: PresetName = "laptop",
-    resume: Resume = False,
+    resume: Resume = None,
     steps: Steps = None,
     device: DeviceName = "auto",
 ) -> None:
@@ -34,24 +40,32 @@ def codec(
 
     import numpy as np
 
-    from dreamcade.core.device import resolve_device
+    from dreamcade.core.device import keep_freed_memory, resolve_device
     from dreamcade.training.assemble import training_folder
-    from dreamcade.training.codec_trainer import CodecTrainer, fit_normalisation
+    from dreamcade.training.checkpoint import goes_on
+    from dreamcade.training.codec_trainer import CodecTrainer, fit_normalisation, stored_normalisation
     from dreamcade.training.frame_pool import draw_frames
     from dreamcade.training.picture_store import draw_pictures, open_pictures, store_pictures
     from dreamcade.training.presets import get_preset
     from dreamcade.training.progress import TrainingProgress
 
-    chosen, dataset, folder = get_preset(preset), _open(data), training_folder(world)
+    chosen, folder, target = get_preset(preset), training_folder(world), resolve_device(device)
+    checkpoint = folder / "codec.checkpoint.safetensors"
+    goes_on_there = goes_on(checkpoint, resume)
+    dataset = _open_for_training(data)
+    keep_freed_memory()
     settings = dataclasses.replace(chosen.codec_training, steps=steps or chosen.codec_training.steps)
     sizes = chosen.codec.fitted(*dataset.meta.frame_size)
     store_pictures(dataset, sizes, folder / "pictures")
     pictures = open_pictures(dataset, folder / "pictures", "train")
     frames = draw_frames(dataset, "train", chosen.codec_frames, settings.seed)
     heldout = draw_frames(dataset, "heldout", 48, settings.seed)
-    sizes = fit_normalisation(sizes, draw_pictures(pictures, 300, np.random.default_rng(settings.seed)))
-    trainer = CodecTrainer(sizes, settings, folder, pictures, frames, heldout, resolve_device(device))
-    trainer.prepare(resume)
+    if goes_on_there:
+        sizes = stored_normalisation(sizes, checkpoint)
+    else:
+        sizes = fit_normalisation(sizes, draw_pictures(pictures, 300, np.random.default_rng(settings.seed)))
+    trainer = CodecTrainer(sizes, settings, folder, pictures, frames, heldout, target)
+    trainer.prepare(goes_on_there)
     with TrainingProgress("codec", settings.steps, trainer.step, folder / "logs" / "codec") as progress:
         trainer.run(progress.report)
 
@@ -61,7 +75,7 @@ def dynamics(
     data: Data,
     world: WorldFolder,
     preset: PresetName = "laptop",
-    resume: Resume = False,
+    resume: Resume = None,
     steps: Steps = None,
     device: DeviceName = "auto",
     compiled: Annotated[
@@ -71,19 +85,22 @@ def dynamics(
     """Train the dynamics: past latents and actions to the next latent. Needs the codec."""
     import dataclasses
 
-    from dreamcade.core.device import expect_compiler, resolve_device
+    from dreamcade.core.device import expect_compiler, keep_freed_memory, resolve_device
     from dreamcade.training.assemble import load_codec, training_folder
+    from dreamcade.training.checkpoint import goes_on
     from dreamcade.training.dynamics_trainer import DynamicsTrainer
     from dreamcade.training.latent_store import store_latents
     from dreamcade.training.picture_store import open_pictures, store_pictures
     from dreamcade.training.presets import get_preset
     from dreamcade.training.progress import TrainingProgress
 
-    chosen, dataset, folder = get_preset(preset), _open(data), training_folder(world)
-    settings = dataclasses.replace(chosen.dynamics_training, steps=steps or chosen.dynamics_training.steps)
-    target = resolve_device(device)
+    chosen, folder, target = get_preset(preset), training_folder(world), resolve_device(device)
+    goes_on_there = goes_on(folder / "dynamics.checkpoint.safetensors", resume)
+    dataset = _open_for_training(data)
     if compiled:
         expect_compiler()
+    keep_freed_memory()
+    settings = dataclasses.replace(chosen.dynamics_training, steps=steps or chosen.dynamics_training.steps)
     trained_codec, _ = load_codec(folder)
     trained_codec.to(target)
     channels, height, width = trained_codec.config.latent_shape
@@ -100,7 +117,7 @@ def dynamics(
         for split in ("train", "heldout")
     )
     trainer = DynamicsTrainer(sizes, settings, trained_codec, folder, train, heldout, target, compiled)
-    trainer.prepare(resume)
+    trainer.prepare(goes_on_there)
     with TrainingProgress("dynamics", settings.steps, trainer.step, folder / "logs" / "dynamics") as progress:
         trainer.run(progress.report)
 
@@ -131,3 +148,20 @@ def _open(data: Path) -> Dataset:
     from dreamcade.dataset.reader import Dataset
 
     return Dataset.open(data)
+
+
+def _open_for_training(data: Path) -> Dataset:
+    """Names the episodes that are damaged, and raises `DatasetError` where too little is left to learn from."""
+    from dreamcade.core.errors import DatasetError
+
+    dataset = _open(data)
+    for name, reason in dataset.damaged:
+        typer.echo(f"skipped {name}: {reason}", err=True)
+    for split in ("train", "heldout"):
+        longest = max((e.length for e in dataset.episodes(split)), default=0)
+        if longest < LEAST_TICKS:
+            raise DatasetError(
+                f"{data} has no {split} episode of at least {LEAST_TICKS} ticks; record more episodes "
+                "(about 1 in 12 is held out), or longer ones (--ticks)"
+            )
+    return dataset

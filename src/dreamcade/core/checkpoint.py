@@ -36,6 +36,16 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, facts
 
 
+def load_facts(path: Path) -> dict[str, Any]:
+    """The facts of a file by `save_tensors`, without its tensors. Raises `CheckpointError` as `load_tensors` does."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts: dict[str, Any] = json.loads((file.metadata() or {}).get("facts", "{}"))
+    except (SafetensorError, ValueError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); delete it and train again, or restore a copy") from error
+    return facts
+
+
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
     """Fills `model` from named tensors. Raises `CheckpointError` that names what is missing, unknown or misshapen."""
     expected = model.state_dict()

@@ -23,6 +23,10 @@ class UnknownNameError(BadInputError):
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}."
         super().__init__(f"unknown {kind} {name!r}; {hint}")
         self.name = name
+        self._made_of = (kind, name, names)
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
+        return type(self), self._made_of
 
 
 class DatasetError(DreamcadeError):
@@ -42,3 +46,7 @@ class MissingExtraError(DreamcadeError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional package; install it with: pip install 'dreamcade[{extra}]'")
+        self._made_of = (what, extra)
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), self._made_of

@@ -19,43 +19,71 @@ from dreamcade.core.errors import BadInputError
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it takes `path`'s place, on any error it vanishes.
 
-    A full disk becomes a `BadInputError` that names the file.
+    A full disk, or a place where nothing can be written, becomes a `BadInputError` that names the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise BadInputError(f"the disk is full while writing {path}; free some space and run it again") from error
-        raise
+    except Exception as error:
+        raise _named(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Like `atomic_path`, for a folder; an existing folder at `path` is replaced only on success."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+    temporary: Path | None = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
         yield temporary
         os.chmod(temporary, 0o755)
-        old = path.with_name(f".{path.name}.old")
-        if path.exists():
-            os.replace(path, old)
-        os.replace(temporary, path)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise BadInputError(f"the disk is full while writing {path}; free some space and run it again") from error
-        raise
+        _exchange(temporary, path)
+    except Exception as error:
+        raise _named(error, path) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchange(new: Path, path: Path) -> None:
+    """Puts the folder `new` at `path`. What stood there is back if that fails, and once more if it was killed."""
+    old = path.with_name(f".{path.name}.old")
+    if old.exists() and not path.exists():
+        os.replace(old, path)
+    shutil.rmtree(old, ignore_errors=True)
+    if not path.exists():
+        os.replace(new, path)
+        return
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except BaseException:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _named(error: Exception, path: Path) -> Exception:
+    """`error` as one line that names `path`, where a disk is its cause; else `error` itself."""
+    full = getattr(error, "errno", None) == errno.ENOSPC or "os error 28" in str(error)
+    if not full and isinstance(error, OSError) and error.errno is None:  # how numpy tells of a short write
+        full = shutil.disk_usage(path.parent).free < 1 << 20
+    if full:
+        return BadInputError(f"the disk is full while writing {path}; free some space and run it again")
+    if isinstance(error, OSError):
+        return BadInputError(
+            f"cannot write {path}: {error.strerror or error}; choose another place, or make room there"
+        )
+    return error
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -115,7 +115,12 @@ def _make_env(size: tuple[int, int]) -> RacingEnv:
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
+        from gymnasium.error import DependencyNotInstalled
+
         from dreamcade.games.racing_env import RacingEnv
     except ImportError as error:
         raise MissingExtraError(CAR_RACING, "games") from error
-    return RacingEnv(*size)
+    try:
+        return RacingEnv(*size)
+    except DependencyNotInstalled as error:  # Gymnasium without Box2D or pygame
+        raise MissingExtraError(CAR_RACING, "games") from error

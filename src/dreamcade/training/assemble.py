@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from dreamcade.codec import Codec, CodecConfig
 from dreamcade.core.checkpoint import load_tensors, load_weights
-from dreamcade.core.errors import BadInputError
+from dreamcade.core.errors import BadInputError, CheckpointError
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dynamics import Dynamics, DynamicsConfig
+from dreamcade.training.latent_store import expect_encoder
 from dreamcade.training.starts import choose_starts, named_starts
 from dreamcade.world import World
+from dreamcade.world.manifest import check_name
 
 CARD_FIGURES = {
     "windows": "held-out windows",
@@ -46,13 +46,17 @@ class Description:
 
 
 def training_folder(world: Path) -> Path:
-    """Where checkpoints, logs and encoded latents of a world in training live: beside its bundle."""
+    """Where checkpoints, logs and encoded latents of a world in training live: beside its bundle.
+
+    Raises `WorldError` where that folder's name cannot be a world's.
+    """
+    check_name(world.name)
     return world.with_name(world.name + ".training")
 
 
 def load_codec(folder: Path) -> tuple[Codec, dict[str, Any]]:
     """The trained codec in a training folder and the facts of its training."""
-    tensors, facts = load_tensors(folder / "codec.safetensors")
+    tensors, facts = _load(folder / "codec.safetensors")
     codec = Codec(CodecConfig.from_json(facts["config"]))
     load_weights(codec, tensors, str(folder / "codec.safetensors"))
     return codec.eval(), facts
@@ -60,10 +64,19 @@ def load_codec(folder: Path) -> tuple[Codec, dict[str, Any]]:
 
 def load_dynamics(folder: Path) -> tuple[Dynamics, dict[str, Any]]:
     """The trained dynamics (averaged weights) in a training folder and the facts of their training."""
-    tensors, facts = load_tensors(folder / "dynamics.safetensors")
+    tensors, facts = _load(folder / "dynamics.safetensors")
     dynamics = Dynamics(DynamicsConfig.from_json(facts["config"]))
     load_weights(dynamics, tensors, str(folder / "dynamics.safetensors"))
     return dynamics.eval(), facts
+
+
+def _load(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors, facts = load_tensors(file)
+    if "config" not in facts:
+        raise CheckpointError(
+            f"{file} does not say how it was trained; put the file there that `dreamcade train` wrote"
+        )
+    return tensors, facts
 
 
 def assemble_world(
@@ -73,6 +86,7 @@ def assemble_world(
     folder = training_folder(world)
     codec, codec_facts = load_codec(folder)
     dynamics, dynamics_facts = load_dynamics(folder)
+    expect_encoder(dynamics_facts, codec, folder / "dynamics.safetensors")
     starts = named_starts(dataset, codec, starts_file) if starts_file else choose_starts(dataset, codec)
     meta = dataset.meta
     bundle = World.assemble(
@@ -105,7 +119,7 @@ def world_card(dataset: Dataset, codec_facts: dict[str, Any], dynamics_facts: di
         },
         "codec training": _training_facts(codec_facts),
         "dynamics training": _training_facts(dynamics_facts),
-        "machine": f"{cpu_name()}, {os.cpu_count()} cores, PyTorch {torch.__version__}",
+        "machine": dynamics_facts["machine"],
         "commit": _commit(),
     }
 
@@ -136,27 +150,18 @@ def _training_facts(facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def cpu_name() -> str:
-    """The processor's name, or the GPU's where PyTorch sees one."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def _commit() -> str:
+    """The commit of this package's checkout, with a + where files were changed since; "unknown" outside of one."""
+    here = Path(__file__)
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], capture_output=True, text=True, timeout=5, cwd=here.parent, check=True
+        ).stdout.strip()
+
     try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            cwd=Path(__file__).parent,
-            check=True,
-        )
+        git("ls-files", "--error-unmatch", here.name)  # installed inside somebody else's repository, it is not tracked
+        changed = git("status", "--porcelain", "--untracked-files=no", ".")
+        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return answer.stdout.strip()

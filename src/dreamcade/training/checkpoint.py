@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from dreamcade.core.checkpoint import load_tensors, load_weights, save_tensors
+from dreamcade.core.checkpoint import load_facts, load_tensors, load_weights, save_tensors
 from dreamcade.core.errors import CheckpointError
 from dreamcade.training.schedule import AveragedWeights, optimizer_tensors, restore_optimizer
+
+
+def goes_on(checkpoint: Path, resume: bool | None) -> bool:
+    """Whether a training goes on from `checkpoint`. Raises `CheckpointError` where it is there and nobody said."""
+    if resume is None and checkpoint.exists():
+        step = load_facts(checkpoint).get("step", "an unknown step")
+        raise CheckpointError(f"{checkpoint} is there, at step {step}: go on with --resume, or replace it with --fresh")
+    return bool(resume) and checkpoint.exists()
+
+
+@contextmanager
+def saved_when_interrupted(save: Callable[[], None]) -> Iterator[None]:
+    """Calls `save` when Ctrl-C ends what stands inside."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        save()
+        raise
 
 
 def save_training(

@@ -18,11 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dreamcade.codec import Codec, CodecConfig
-from dreamcade.core.checkpoint import save_tensors
+from dreamcade.core.checkpoint import load_facts, save_tensors
 from dreamcade.core.config import JsonConfig
+from dreamcade.core.errors import CheckpointError
 from dreamcade.core.types import Pixels
 from dreamcade.evaluation.lpips import LPIPS
-from dreamcade.training.checkpoint import load_training, save_training
+from dreamcade.evaluation.machine import machine_name
+from dreamcade.training.checkpoint import load_training, save_training, saved_when_interrupted
 from dreamcade.training.frame_pool import crop, draw_corners, to_model
 from dreamcade.training.picture_store import PictureEpisode, draw_pictures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
@@ -69,6 +71,17 @@ def fit_normalisation(config: CodecConfig, colours: Tensor) -> CodecConfig:
     """The config with mean and deviation of each colour over sample pictures `[N, 3, h, w]` in [−1, 1]."""
     deviation, mean = torch.std_mean(colours, dim=(0, 2, 3))
     return dataclasses.replace(config, mean=tuple(mean.tolist()), deviation=tuple(deviation.tolist()))
+
+
+def stored_normalisation(config: CodecConfig, checkpoint: Path) -> CodecConfig:
+    """The config with the mean and deviation that the codec in `checkpoint` has been trained with.
+
+    Raises `CheckpointError` where the file does not tell them.
+    """
+    stored = load_facts(checkpoint).get("config", {})
+    if not {"mean", "deviation"} <= stored.keys():
+        raise CheckpointError(f"{checkpoint} is no codec's checkpoint; restore a copy, or replace it with --fresh")
+    return dataclasses.replace(config, mean=tuple(stored["mean"]), deviation=tuple(stored["deviation"]))
 
 
 def edge_weights(pictures: Tensor, strength: float, scale: int) -> Tensor:
@@ -124,7 +137,12 @@ class CodecTrainer:
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
 
     def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
-        """Trains until `settings.steps`; `report(step, figures)` is called after every step."""
+        """Trains until `settings.steps`; `report(step, figures)` is called after every step. Stopped by Ctrl-C, it
+        saves first."""
+        with saved_when_interrupted(self.save):
+            self._run(report)
+
+    def _run(self, report: Callable[[int, dict[str, float]], None]) -> None:
         rng = np.random.default_rng([self.settings.seed, self.step])
         while self.step < self.settings.steps:
             began = time.perf_counter()
@@ -132,8 +150,8 @@ class CodecTrainer:
             self.step += 1
             self.seconds += time.perf_counter() - began
             if self.step % self.settings.check_every == 0 or self.step == self.settings.steps:
-                figures |= self.held_out_figures()
                 self.save()
+                figures |= self.held_out_figures()
             report(self.step, figures)
 
     def _train_step(self, rng: np.random.Generator) -> dict[str, float]:
@@ -213,9 +231,10 @@ class CodecTrainer:
             "seconds": self.seconds,
             "config": self.codec.config.to_json(),
             "settings": self.settings.to_json(),
+            "machine": machine_name(self.device),
         }
-        save_training(self.checkpoint, self.codec, self.averages, self.optimizer, facts)
         save_tensors(self.folder / "codec.safetensors", self.averaged_codec().state_dict(), facts)
+        save_training(self.checkpoint, self.codec, self.averages, self.optimizer, facts)
 
 
 def decibels(made: Tensor, real: Tensor) -> float:

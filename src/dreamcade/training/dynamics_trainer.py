@@ -18,9 +18,10 @@ from dreamcade.core.checkpoint import save_tensors
 from dreamcade.core.config import JsonConfig
 from dreamcade.core.device import fast_dtype
 from dreamcade.dynamics import Dynamics, DynamicsConfig
-from dreamcade.training.checkpoint import load_training, save_training
+from dreamcade.evaluation.machine import machine_name
+from dreamcade.training.checkpoint import load_training, save_training, saved_when_interrupted
 from dreamcade.training.dynamics_loss import channel_importance, draw_levels, dynamics_loss
-from dreamcade.training.latent_store import LatentEpisode
+from dreamcade.training.latent_store import LatentEpisode, expect_encoder, fingerprint
 from dreamcade.training.rolled_out import held_out_figures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.streams import Streams
@@ -97,7 +98,12 @@ class DynamicsTrainer:
         self.model.fit(sample, channel_importance(self.codec, sample[:: max(1, len(sample) // 16)]))
 
     def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
-        """Trains until `settings.steps`; `report(step, figures)` is called after every step."""
+        """Trains until `settings.steps`; `report(step, figures)` is called after every step. Stopped by Ctrl-C, it
+        saves first."""
+        with saved_when_interrupted(self.save):
+            self._run(report)
+
+    def _run(self, report: Callable[[int, dict[str, float]], None]) -> None:
         streams = Streams.empty(self.model, self.settings.batch)
         torch.manual_seed(self.settings.seed + self.step)
         rng = np.random.default_rng([self.settings.seed, self.step])
@@ -106,10 +112,10 @@ class DynamicsTrainer:
             figures = self._train_step(streams, rng)
             self.step += 1
             self.seconds += time.perf_counter() - began
-            if self.step % self.settings.check_every == 0 or self.step == self.settings.steps:
-                figures |= self._check()
             if self.step % self.settings.save_every == 0 or self.step == self.settings.steps:
                 self.save()
+            if self.step % self.settings.check_every == 0 or self.step == self.settings.steps:
+                figures |= self._check()
             report(self.step, figures)
 
     def _train_step(self, streams: Streams, rng: np.random.Generator) -> dict[str, float]:
@@ -173,10 +179,13 @@ class DynamicsTrainer:
             "seconds": self.seconds,
             "config": self.model.config.to_json(),
             "settings": self.settings.to_json(),
+            "encoder": fingerprint(self.codec),
+            "machine": machine_name(self.device),
         }
-        save_training(self.checkpoint, self.model, self.averages, self.optimizer, facts)
         save_tensors(self.folder / "dynamics.safetensors", self.averaged_model().state_dict(), facts)
+        save_training(self.checkpoint, self.model, self.averages, self.optimizer, facts)
 
     def _load(self) -> None:
         facts = load_training(self.checkpoint, self.model, self.averages, self.optimizer, self.device)
+        expect_encoder(facts, self.codec, self.checkpoint)
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])

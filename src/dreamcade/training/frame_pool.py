@@ -22,11 +22,13 @@ def draw_frames(dataset: Dataset, split: str, count: int, seed: int) -> Pixels:
     episodes = dataset.episodes(split)  # type: ignore[arg-type]
     rng = np.random.default_rng(seed)
     each = max(1, count // (len(episodes) * BURST))
-    bursts = []
+    width, height = dataset.meta.frame_size
+    bursts = np.empty((len(episodes) * each, BURST, height, width, 3), np.uint8)
+    rows = iter(bursts)
     for episode in track(episodes, description=f"reading {split} frames"):
-        starts = sorted(rng.integers(0, episode.length - BURST, each).tolist())
-        bursts += [dataset.frames(episode, start, start + BURST) for start in starts]
-    return np.concatenate(bursts)
+        for start in sorted(rng.integers(0, episode.length - BURST + 1, each).tolist()):
+            next(rows)[:] = dataset.frames(episode, start, start + BURST)
+    return bursts.reshape(-1, height, width, 3)
 
 
 def draw_corners(count: int, shape: Sequence[int], size: int, step: int, rng: np.random.Generator) -> NDArray[np.int64]:

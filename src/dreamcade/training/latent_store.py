@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from rich.progress import track
 from torch import Tensor
 
 from dreamcade.codec import Codec
-from dreamcade.core.errors import DatasetError
+from dreamcade.core.errors import CheckpointError, DatasetError
 from dreamcade.core.files import atomic_path, write_json
 from dreamcade.training.picture_store import PictureEpisode, colours, read_stamp
 
@@ -72,6 +74,15 @@ def fingerprint(codec: Codec) -> str:
     for tensor in codec.encoder.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def expect_encoder(facts: Mapping[str, Any], codec: Codec, file: Path) -> None:
+    """Raises `CheckpointError` unless the dynamics of which `facts` tell learnt from latents of `codec`'s encoder."""
+    if facts.get("encoder") != fingerprint(codec):
+        raise CheckpointError(
+            f"{file} was trained on the latents of another codec; train the dynamics anew (--fresh), "
+            "or put that codec's file back beside it"
+        )
 
 
 def _read(path: Path, length: int) -> NDArray[np.int8]:

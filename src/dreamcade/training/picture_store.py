@@ -45,21 +45,33 @@ def colours(pictures: Pixels) -> Tensor:
     return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
+def stored_name(episode: EpisodeInfo) -> str:
+    """What an episode's file is called here: another recording of the same name has another."""
+    return f"{episode.name}-{episode.video_bytes:x}-{episode.columns_bytes:x}"
+
+
 def store_pictures(dataset: Dataset, config: CodecConfig, folder: Path) -> None:
-    """Reduces every episode that `folder` lacks. Raises `DatasetError` if it holds pictures of another size."""
+    """Reduces every episode that `folder` lacks, and deletes those of other recordings.
+
+    Raises `DatasetError` if it holds pictures of another size.
+    """
     facts, stamp = config.picture_facts(), folder / "pictures.json"
     if stamp.exists() and read_stamp(stamp) != facts:
         raise DatasetError(
             f"{folder} holds pictures of another size, or is damaged; delete that folder to make them anew"
         )
     write_json(stamp, facts)
-    missing = [e for e in dataset.episodes("all") if not (folder / f"{e.name}.npy").exists()]
+    wanted = {stored_name(e): e for e in dataset.episodes("all")}
+    for old in folder.glob("*.npy"):
+        if old.stem not in wanted:
+            old.unlink()
+    missing = [e for name, e in wanted.items() if not (folder / f"{name}.npy").exists()]
 
     def reduce(episode: EpisodeInfo) -> None:
         own = copy.copy(dataset)  # readers of one dataset take turns; copies open their own files
         pictures = reduce_episode(own, episode, config.reduction)
         own.close()
-        with atomic_path(folder / f"{episode.name}.npy") as temporary, temporary.open("wb") as file:
+        with atomic_path(folder / f"{stored_name(episode)}.npy") as temporary, temporary.open("wb") as file:
             np.save(file, pictures)
 
     # Threads suffice: nearly all of the time goes to decoding video, which holds no lock.
@@ -83,7 +95,7 @@ def open_pictures(dataset: Dataset, folder: Path, split: str) -> list[PictureEpi
     """The stored episodes of a split (`train` or `heldout`), memory-mapped."""
     episodes = []
     for info in dataset.episodes(split):  # type: ignore[arg-type]
-        path = folder / f"{info.name}.npy"
+        path = folder / f"{stored_name(info)}.npy"
         try:
             pictures = np.load(path, mmap_mode="r")
         except (OSError, ValueError) as error:
@@ -92,7 +104,7 @@ def open_pictures(dataset: Dataset, folder: Path, split: str) -> list[PictureEpi
             raise DatasetError(
                 f"{path} has {len(pictures)} pictures for {info.length} frames; delete it, and it is made anew"
             )
-        episodes.append(PictureEpisode(info.name, pictures, dataset.actions(info)))
+        episodes.append(PictureEpisode(stored_name(info), pictures, dataset.actions(info)))
     if not episodes:
         raise DatasetError(f"{dataset.path} has no {split} episodes; record more (about 1 in 12 is held out)")
     return episodes

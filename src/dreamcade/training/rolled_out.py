@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from dreamcade.codec import Codec
+from dreamcade.core.errors import DatasetError
 from dreamcade.dynamics import Dynamics
 from dreamcade.training.latent_store import LatentEpisode
 from dreamcade.training.streams import Streams
@@ -26,6 +27,10 @@ def roll_out(model: Dynamics, store: list[LatentEpisode], frames: int, seed: int
     """
     streams = Streams.empty(model, ROWS)
     rng = np.random.default_rng(seed)
+    longest = model.config.memory + frames + 2
+    store = [e for e in store if len(e) > longest]
+    if not store:
+        raise DatasetError(f"no held-out episode is longer than {longest} ticks; record longer ones (--ticks)")
     for row in range(ROWS):
         index = int(rng.integers(len(store)))
         position = int(rng.integers(model.config.memory, len(store[index]) - frames - 2))

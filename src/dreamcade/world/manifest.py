@@ -26,6 +26,10 @@ BUNDLE_FILES = (MANIFEST_FILE, *HASHED_FILES)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
+_KINDS = {str: ("name", "title", "description", "licence", "game"), Mapping: ("codec", "dynamics", "card", "files")}
+_JSON = {str: "string", Mapping: "object"}
+
+
 @dataclass(frozen=True, slots=True)
 class WorldManifest:
     """A world's identity, controls, sizes and card.
@@ -51,8 +55,11 @@ class WorldManifest:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise WorldError(f"a world's name is made of a-z, 0-9, - and _ (like 'racing'); got {self.name!r}")
+        for kind, names in _KINDS.items():
+            for name in names:
+                if not isinstance(getattr(self, name), kind):
+                    raise WorldError(f"{name} must be a JSON {_JSON[kind]}; got {getattr(self, name)!r}")
+        check_name(self.name)
         if len(self.frame_size) != 2 or min(self.frame_size) < 1:
             raise WorldError(f"frame_size must be [width, height], both positive; got {list(self.frame_size)}")
         if not (math.isfinite(self.tick_rate) and self.tick_rate > 0):
@@ -82,6 +89,12 @@ class WorldManifest:
             )
         except (BadInputError, TypeError, ValueError, AttributeError) as error:
             raise WorldError(f"its values are not of the expected kinds ({error})") from error
+
+
+def check_name(name: str) -> None:
+    """Raises `WorldError` unless `name` can be a world's."""
+    if not _NAME.fullmatch(name):
+        raise WorldError(f"a world's name is made of a-z, 0-9, - and _ (like 'racing'); got {name!r}")
 
 
 def read_manifest(folder: Path) -> WorldManifest:

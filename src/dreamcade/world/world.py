@@ -172,7 +172,7 @@ def _read_configs(folder: Path, manifest: WorldManifest) -> tuple[CodecConfig, D
     try:
         codec, dynamics = CodecConfig.from_json(manifest.codec), DynamicsConfig.from_json(manifest.dynamics)
         _check_fit(manifest, codec, dynamics)
-    except (BadInputError, WorldError, TypeError) as error:
+    except (BadInputError, WorldError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise WorldError(f"{folder / MANIFEST_FILE}: {error}; upgrade dreamcade or get the world again") from error
     return codec, dynamics
 
