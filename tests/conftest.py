@@ -51,8 +51,17 @@ def toy_play() -> Play:
 @pytest.fixture(scope="session")
 def toy_controls() -> Controls:
     return Controls(
-        axes=(Axis("steer", negative_keys=("ArrowLeft",), positive_keys=("ArrowRight",), label="steer"),),
-        buttons=(Button("jump", keys=("Space",)),),
+        axes=(
+            Axis(
+                "steer",
+                negative_keys=("ArrowLeft",),
+                positive_keys=("ArrowRight",),
+                gamepad="axis:0",
+                touch="left",
+                label="steer",
+            ),
+        ),
+        buttons=(Button("jump", keys=("Space",), gamepad="button:0", touch="right"),),
     )
 
 

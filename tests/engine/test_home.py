@@ -91,6 +91,27 @@ def test_nothing_is_lost_when_the_host_leaves() -> None:
         assert sorted(done) == [0, 1, 2, 3]
 
 
+def test_serving_ends_although_others_keep_asking() -> None:
+    home, asked = Home(), threading.Event()
+    home.settle(threading.current_thread(), lambda: None)
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            home.run(asked.set)
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    for _ in range(20):
+        home.serve()  # would never return if it went on for as long as there is something
+    stop.set()
+    home.leave()
+    for asker in askers:
+        asker.join(10)
+    assert asked.is_set()
+
+
 @pytest.mark.parametrize("hosted", [True, False])
 def test_one_call_at_a_time(hosted: bool) -> None:
     home = Home()

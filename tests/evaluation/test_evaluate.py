@@ -61,8 +61,24 @@ def test_verdicts() -> None:
     good = {
         "psnr_codec": 36.0, "psnr_h1": 35.1, "psnr_h16": 29.0, "psnr_h16_persistence": 20.0, "steer_response": 1.0,
         "pilot_seconds_median": 60.0, "pilot_limit": 60.0, "pilot_starts": 12, "pilot_reached_60s": 10,
-        "pilot_steer_share": 0.2, "pilot_frame_difference": 0.9, "pilot_frame_difference_real": 1.0,
+        "windows": 48, "steer_response_tries": 40, "pilot_steer_share": 0.2,
+        "pilot_frame_difference": 0.9, "pilot_frame_difference_real": 1.0,
     }  # fmt: skip
     assert all(c.passed for c in judge(good))
     bad = {**good, "psnr_h1": 34.9, "pilot_reached_60s": 9, "steer_response": None, "pilot_frame_difference": 0.01}
     assert [c.passed for c in judge(bad)] == [True, False, True, None, True, False, True, False]
+
+
+def test_too_little_is_not_judged() -> None:
+    few = {
+        "psnr_codec": 36.0, "windows": 8, "steer_response": 1.0, "steer_response_tries": 8, "pilot_limit": 10.0,
+        "pilot_seconds_median": 10.0, "pilot_starts": 4, "pilot_reached_10s": 4,
+    }  # fmt: skip
+    assert not any(c.passed for c in judge(few))
+    assert "too few to judge" in judge(few)[0].value
+
+
+def test_outputs_are_tried_before_the_measuring(racing_world: World, racing_data: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInputError, match="cannot write"):
+        evaluate_world(racing_world, racing_data, tmp_path / "file" / "report", plan=PLAN)

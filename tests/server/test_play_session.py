@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 import simplejpeg
 from starlette.testclient import TestClient, WebSocketTestSession
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
+from dreamcade.server import play_session
 from dreamcade.server.arcade import Arcade
 from dreamcade.server.control_messages import (
     Bye,
@@ -91,6 +93,44 @@ def test_a_session_ends_with_its_connection(client: TestClient, arcade: Arcade) 
     deadline = time.monotonic() + 5
     while not stage.engine.sessions[-1].closed and time.monotonic() < deadline:  # type: ignore[attr-defined]
         time.sleep(0.01)
+    assert stage.engine.sessions[-1].closed  # type: ignore[attr-defined]
+    assert stage.loop.handles[-1].calls[-1] == "detach"  # type: ignore[attr-defined]
+
+
+class Vanished:
+    """A socket whose other end fell off the net: no frame is ever taken, and no goodbye comes."""
+
+    application_state = WebSocketState.CONNECTED
+
+    def __init__(self) -> None:
+        self.said_hello = False
+
+    async def receive(self) -> dict[str, str]:
+        if self.said_hello:
+            await asyncio.Event().wait()
+        self.said_hello = True
+        return {"type": "websocket.receive", "text": dump_control(Hello(world="meadow"))}
+
+    async def send_text(self, text: str) -> None:
+        pass
+
+    async def send_bytes(self, data: bytes) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self, code: int) -> None:
+        pass
+
+
+def test_a_player_who_vanished_gives_the_place_back(
+    client: TestClient, arcade: Arcade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(play_session, "SEND_SECONDS", 0.2)
+
+    async def play() -> None:
+        await asyncio.wait_for(play_session.PlaySession(Vanished(), arcade).run(), 10)  # type: ignore[arg-type]
+
+    asyncio.run(play())
+    stage = arcade.stage("meadow")
     assert stage.engine.sessions[-1].closed  # type: ignore[attr-defined]
     assert stage.loop.handles[-1].calls[-1] == "detach"  # type: ignore[attr-defined]
 

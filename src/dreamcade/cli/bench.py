@@ -34,11 +34,13 @@ def play(
     Example: dreamcade bench play racing --seconds 20 --unpaced --json bench.json
     """
     # Imported here: `dreamcade --help` needs no PyTorch.
-    from dreamcade.core.files import write_json
+    from dreamcade.core.files import expect_writable, write_json
     from dreamcade.evaluation.bench import bench_play
     from dreamcade.server.encoding import encode_jpeg
     from dreamcade.world.world import World
 
+    if json:
+        expect_writable(json)
     loaded = World.load(world)
     with stage_bars() as progress:
         figures = bench_play(

@@ -30,7 +30,7 @@ def evaluate(
     Example: dreamcade evaluate racing --data data/racing --report report
     """
     # Imported here: `dreamcade --help` needs neither PyTorch nor matplotlib.
-    from dreamcade.core.files import write_json
+    from dreamcade.core.files import expect_writable, write_json
     from dreamcade.dataset.reader import Dataset
     from dreamcade.evaluation.criteria import judge
     from dreamcade.evaluation.evaluate import QUICK, EvaluationPlan, evaluate_world
@@ -38,6 +38,8 @@ def evaluate(
 
     plan = QUICK if quick else EvaluationPlan()
     plan = dataclasses.replace(plan, windows=windows or plan.windows, starts=starts or plan.starts)
+    if json:
+        expect_writable(json)
     dataset = Dataset.open(data)
     loaded = World.load(world)
     with stage_bars() as progress:

@@ -71,8 +71,9 @@ class Home:
             self._thread, self._wake = thread, wake
 
     def serve(self) -> None:
-        """Does what was asked by other threads; called by the thread that has settled."""
-        while self._calls:
+        """Does what other threads had asked when it began, so that their asking on never keeps the settled thread,
+        which calls it, from its own work."""
+        for _ in range(len(self._calls)):
             future, function = self._calls.popleft()
             try:
                 future.set_result(self._compute(function))
@@ -83,7 +84,7 @@ class Home:
         """Callers compute for themselves again; what they had asked before is still done."""
         with self._guard:
             self._thread, self._wake = None, _nobody
-        self.serve()
+        self.serve()  # from now on nobody adds to them
 
 
 def _nobody() -> None:

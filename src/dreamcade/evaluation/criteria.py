@@ -8,6 +8,9 @@ from typing import Any
 
 Figures = Mapping[str, Any]
 
+WINDOWS, STEER_TRIES, PILOT_STARTS, PILOT_SECONDS = 24, 40, 12, 60.0
+"""What an evaluation must have measured at least before a line is judged."""
+
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
@@ -21,24 +24,33 @@ class Criterion:
 
 def judge(figures: Figures) -> list[Criterion]:
     """Every criterion, in the order of the pipeline."""
-    limit = figures.get("pilot_limit")
+    driven = (figures.get("pilot_limit") or 0) >= PILOT_SECONDS and (figures.get("pilot_starts") or 0) >= PILOT_STARTS
+    steered = (figures.get("steer_response_tries") or 0) >= STEER_TRIES
+    seen = (figures.get("windows") or 0) >= WINDOWS
     return [
-        _at_least("Codec floor, PSNR", figures.get("psnr_codec"), 35.0, " dB"),
-        _at_least("Next frame: dream minus codec floor", _gap(figures, "psnr_h1", "psnr_codec"), -1.0, " dB"),
-        _at_least("16 ahead: dream minus persistence", _gap(figures, "psnr_h16", "psnr_h16_persistence"), 8.0, " dB"),
-        _at_least("Left and right turn the scene the right way", _percent(figures.get("steer_response")), 95.0, " %"),
-        _at_least("Pilot, median time on the road", figures.get("pilot_seconds_median"), limit, " s"),
-        _at_least("Pilot, drives that last", _percent(_survivors(figures)), 100 * 10 / 12, " %"),
-        _at_least("Pilot, share of frames with |steer| > 0.1", figures.get("pilot_steer_share"), 0.10, ""),
+        _at_least("Codec floor, PSNR", figures.get("psnr_codec"), 35.0, " dB", seen),
+        _at_least("Next frame: dream minus codec floor", _gap(figures, "psnr_h1", "psnr_codec"), -1.0, " dB", seen),
+        _at_least(
+            "16 ahead: dream minus persistence", _gap(figures, "psnr_h16", "psnr_h16_persistence"), 8.0, " dB", seen
+        ),
+        _at_least(
+            "Left and right turn the scene the right way", _percent(figures.get("steer_response")), 95.0, " %", steered
+        ),
+        _at_least("Pilot, median time on the road", figures.get("pilot_seconds_median"), PILOT_SECONDS, " s", driven),
+        _at_least("Pilot, drives that last", _percent(_survivors(figures)), 100 * 10 / 12, " %", driven),
+        _at_least("Pilot, share of frames with |steer| > 0.1", figures.get("pilot_steer_share"), 0.10, "", driven),
         # A frozen road is easy to stay on: survival counts only where the picture moves as it does in the game.
-        _at_least("Pilot, movement of the picture beside the game's", _percent(_movement(figures)), 50.0, " %"),
+        _at_least("Pilot, movement of the picture beside the game's", _percent(_movement(figures)), 50.0, " %", driven),
     ]
 
 
-def _at_least(title: str, value: float | None, target: float | None, unit: str) -> Criterion:
-    if value is None or target is None:
-        return Criterion(title, "not measured", "—" if target is None else f"≥ {target:.3g}{unit}", None)
-    return Criterion(title, f"{value:.2f}{unit}", f"≥ {target:.3g}{unit}", value >= target - 1e-9)
+def _at_least(title: str, value: float | None, target: float, unit: str, enough: bool) -> Criterion:
+    wanted = f"≥ {target:.3g}{unit}"
+    if value is None:
+        return Criterion(title, "not measured", wanted, None)
+    if not enough:
+        return Criterion(title, f"{value:.2f}{unit} (too few to judge)", wanted, None)
+    return Criterion(title, f"{value:.2f}{unit}", wanted, value >= target - 1e-9)
 
 
 def _gap(figures: Figures, first: str, second: str) -> float | None:

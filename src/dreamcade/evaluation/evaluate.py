@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dreamcade.core.errors import BadInputError, MissingExtraError, UnknownNameError
-from dreamcade.core.files import write_json
+from dreamcade.core.errors import BadInputError, DatasetError, MissingExtraError, UnknownNameError
+from dreamcade.core.files import expect_writable, write_json
 from dreamcade.dataset.reader import Dataset
 from dreamcade.engine.engine import Engine
 from dreamcade.evaluation import plots
@@ -25,7 +26,7 @@ from dreamcade.evaluation.report import write_report
 from dreamcade.evaluation.rollouts import CURVE, HORIZONS, SOURCES, OpenLoop, measure_open_loop
 from dreamcade.evaluation.steering import TICKS, SteerTry, steer_dream, steer_real
 from dreamcade.evaluation.strips import contact_sheet, save_picture
-from dreamcade.evaluation.windows import choose_windows, driving
+from dreamcade.evaluation.windows import anywhere, choose_windows, driving
 from dreamcade.games.registry import make_game
 from dreamcade.world.world import World
 
@@ -77,13 +78,15 @@ def evaluate_world(
     plan = plan or EvaluationPlan()
     progress = progress or (lambda what, done, total: None)
     _check_fit(world, dataset)
+    expect_writable(report_dir / "figures.json")
     began = time.perf_counter()
     engine = Engine(world, device=device, sampling_steps=sampling_steps)
     evidence = _measure(engine, dataset, plan, seed, progress)
     figures: dict[str, Any] = {
         "world": world.manifest.name, "quick": plan.quick, "seed": seed, "sampling_steps": engine.sampling_steps,
         "windows": len(evidence.open_loop.episodes), "heldout_episodes": len(dataset.episodes("heldout")),
-        "machine": machine_name(engine.device), "seconds": round(time.perf_counter() - began, 1),
+        "machine": machine_name(engine.device), "dtype": str(engine.dtype).removeprefix("torch."),
+        "seconds": round(time.perf_counter() - began, 1),
         **open_loop_figures(evidence.open_loop), **closed_loop_figures(evidence), "notes": evidence.notes,
     }  # fmt: skip
     criteria = judge(figures)
@@ -108,19 +111,32 @@ def _check_fit(world: World, dataset: Dataset) -> None:
 
 
 def _measure(engine: Engine, dataset: Dataset, plan: EvaluationPlan, seed: int, progress: Progress) -> Evidence:
-    windows = choose_windows(dataset, plan.windows, CURVE[-1], seed, driving())
+    windows = choose_windows(dataset, plan.windows, CURVE[-1], seed, driving() if _drives(dataset) else anywhere)
     evidence = Evidence(measure_open_loop(engine, dataset, windows, LPIPS.load(), seed=seed, progress=progress))
-    try:
+    with _noted(evidence):
         # A car that hardly rolls turns too little in eight ticks to judge anything; one that slides does not answer.
         steer = choose_windows(dataset, plan.steer_starts, TICKS, seed + 1, driving(12.0, 60.0, 2, 0.8))
         evidence.steer = steer_dream(engine, dataset, steer, seed=seed, progress=progress)
+    with _noted(evidence):
         starts = choose_windows(dataset, plan.starts, 1, seed + 2, driving(8.0, 45.0, 4, 0.35))
         evidence.drives = drive_dream(engine, dataset, starts, seconds=plan.pilot_seconds, seed=seed, progress=progress)
+    with _noted(evidence):
         _measure_game(engine.world, plan, seed, progress, evidence)
-    except (MissingExtraError, UnknownNameError, BadInputError) as error:
-        # Worlds of other games have no wheel, no road, or no game at hand; the rest of the report still stands.
-        evidence.notes.append(f"Not measured: {error}")
     return evidence
+
+
+@contextmanager
+def _noted(evidence: Evidence) -> Iterator[None]:
+    """Worlds of other games have no wheel, no road, or no game at hand: that is noted, and the rest still stands."""
+    try:
+        yield
+    except (MissingExtraError, UnknownNameError, BadInputError, DatasetError) as error:
+        evidence.notes.append(f"Not measured: {error}")
+
+
+def _drives(dataset: Dataset) -> bool:
+    first = dataset.episodes("heldout")[:1]
+    return all({"speed", "on_track"} <= set(dataset.column_names(e)) for e in first)
 
 
 def _measure_game(world: World, plan: EvaluationPlan, seed: int, progress: Progress, evidence: Evidence) -> None:

@@ -98,8 +98,15 @@ def plot_long_play(dream: Sequence[Drive], real: Sequence[Drive]) -> bytes:
         for name, drives in (("dream", dream), ("real", real)):
             for axes, field in zip(panels, ("brightness", "contrast"), strict=True):
                 for drive in drives:
-                    values = np.asarray(getattr(drive, field))[:: max(1, round(drive.tick_rate / 2))]
-                    axes.plot(np.arange(len(values)) / 2, values, color=COLOURS[name], alpha=0.35, lw=0.9)
+                    every = max(1, round(drive.tick_rate / 2))
+                    values = np.asarray(getattr(drive, field))[::every]
+                    axes.plot(
+                        np.arange(len(values)) * every / drive.tick_rate,
+                        values,
+                        color=COLOURS[name],
+                        alpha=0.35,
+                        lw=0.9,
+                    )
                 axes.plot([], [], color=COLOURS[name], label=name)
         panels[0].set(title="Brightness (0…255)", xlabel="seconds")
         panels[1].set(title="Contrast (deviation)", xlabel="seconds")

@@ -74,6 +74,11 @@ def _spaced(starts: NDArray[np.intp], episode: EpisodeInfo) -> list[Window]:
     return [Window(episode, start) for start in reversed(kept)]
 
 
+def anywhere(dataset: Dataset, episode: EpisodeInfo) -> NDArray[np.bool_]:
+    """Every frame."""
+    return np.ones(episode.length, np.bool_)
+
+
 def driving(slowest: float = 5.0, fastest: float = np.inf, wheels: int = 1, aslant: float = np.inf) -> Eligible:
     """Frames where the car moves, with some wheels on the road, heading along it (at most `aslant` radians off)."""
 

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 HELLO_SECONDS = 10.0
 """A connection that says nothing for this long is closed."""
+SEND_SECONDS = 10.0
+"""A player who takes no frame for this long is gone, whatever the network says; the place is given to others."""
 MAX_MISTAKES = 20
 """A page that sends more bad messages than this is not our page."""
 CLOSE_NORMAL, CLOSE_PROTOCOL, CLOSE_BUSY = 1000, 1002, 1013
@@ -55,11 +57,9 @@ class PlaySession:
 
     async def run(self) -> None:
         """The whole life of an accepted connection; never raises for what a page can do wrong."""
-        sender: asyncio.Task[None] | None = None
         try:
             await self._open(await self._receive_hello())
-            sender = asyncio.create_task(self._send_frames())
-            await self._receive_messages()
+            await self._play()
             await self._close(CLOSE_NORMAL)
         except WebSocketDisconnect:
             pass
@@ -71,8 +71,6 @@ class PlaySession:
             logger.exception("a session failed")
             await self._refuse("internal", "the engine failed; the server's log says why")
         finally:
-            if sender is not None:
-                sender.cancel()
             with CancelScope(shield=True):
                 await to_thread.run_sync(self._release)
 
@@ -97,6 +95,17 @@ class PlaySession:
         self._session = await to_thread.run_sync(lambda: stage.engine.open_session(seed=seed, start=start))
         await self._send(Ready(hello.world, start, seed, stage.world.tick_rate, stage.world.controls.size))
         self._handle = stage.loop.attach(self._session, self.outbox.offer, self.outbox.fail)
+
+    async def _play(self) -> None:
+        """Until one side of the connection ends: a player who vanished is noticed by either."""
+        halves = {asyncio.create_task(self._send_frames()), asyncio.create_task(self._receive_messages())}
+        try:
+            done, _ = await asyncio.wait(halves, return_when=asyncio.FIRST_COMPLETED)
+            for half in done:
+                half.result()
+        finally:
+            for half in halves:
+                half.cancel()
 
     async def _receive(self) -> str | bytes:
         message = await self.websocket.receive()
@@ -162,14 +171,20 @@ class PlaySession:
 
     async def _send_frame(self, frame: EncodedFrame) -> None:
         try:
-            await self.websocket.send_bytes(pack_frame(self._message(frame)))
-        except RuntimeError as error:  # closed by our other half, in the middle of a frame
+            await asyncio.wait_for(self.websocket.send_bytes(pack_frame(self._message(frame))), SEND_SECONDS)
+        except (RuntimeError, TimeoutError) as error:  # closed by our other half, or nobody takes it
             raise WebSocketDisconnect(CLOSE_NORMAL) from error
 
     def _message(self, frame: EncodedFrame) -> FrameMessage:
-        sequence = max(frame.sequence, 0)  # before the first input there is none
         return FrameMessage(
-            frame.data, frame.tick, sequence, frame.client_ms, frame.timing, frame.fps, frame.late, self.outbox.dropped
+            frame.data,
+            frame.tick,
+            frame.sequence,
+            frame.client_ms,
+            frame.timing,
+            frame.fps,
+            frame.late,
+            self.outbox.dropped,
         )
 
     async def _send(self, message: ServerMessage) -> None:

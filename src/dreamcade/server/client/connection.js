@@ -6,6 +6,8 @@ const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 4000;
 const CONNECT_LIMIT_MS = 8000;
 const WAIT_FOR_PLACE_MS = 3000;
+const SILENCE_MS = 6000;
+const WATCH_MS = 1000;
 
 /**
  * `listeners`: onConnecting(attempt), onWaking(message), onReady(ready), onFrame(frame),
@@ -17,6 +19,9 @@ export class Connection {
   #start;
   #socket = null;
   #timer = 0;
+  #watch = 0;
+  #heardAt = 0;
+  #paused = false;
   #attempt = 0;
   #sequence = 0;
   #refused = false;
@@ -42,6 +47,10 @@ export class Connection {
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = () => this.#lose();
     this.#socket = socket;
+    this.#heardAt = performance.now();
+    this.#paused = false;
+    clearInterval(this.#watch);
+    this.#watch = setInterval(() => this.#listen(), WATCH_MS);
     this.#timer = setTimeout(() => socket.readyState === WebSocket.CONNECTING && socket.close(), CONNECT_LIMIT_MS);
   }
 
@@ -49,6 +58,7 @@ export class Connection {
   close() {
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearInterval(this.#watch);
     this.#send(dumpPlain("bye"));
     this.#drop();
   }
@@ -61,9 +71,18 @@ export class Connection {
     return this.#sequence;
   }
 
-  pause() { if (this.ready) this.#send(dumpPlain("pause")); }
+  pause() {
+    if (!this.ready) return;
+    this.#paused = true;
+    this.#send(dumpPlain("pause"));
+  }
 
-  resume() { if (this.ready) this.#send(dumpPlain("resume")); }
+  resume() {
+    if (!this.ready) return;
+    this.#paused = false;
+    this.#heardAt = performance.now();
+    this.#send(dumpPlain("resume"));
+  }
 
   reset() { if (this.ready) this.#send(dumpReset(randomSeed())); }
 
@@ -71,7 +90,15 @@ export class Connection {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(data);
   }
 
+  // A server that was suspended, or a line that was cut, closes nothing: silence is the only sign.
+  #listen() {
+    if (!this.ready || this.#paused || performance.now() - this.#heardAt < SILENCE_MS) return;
+    this.#drop();
+    this.#lose();
+  }
+
   #receive(data) {
+    this.#heardAt = performance.now();
     try {
       if (typeof data === "string") this.#obey(parseServer(data));
       else this.#listeners.onFrame(unpackFrame(data));
@@ -96,6 +123,7 @@ export class Connection {
 
   #refuse(code, message, retryMs) {
     this.#refused = true;
+    clearInterval(this.#watch);
     this.#drop();
     this.#listeners.onRefused(code, message, retryMs);
     if (retryMs !== null) this.#timer = setTimeout(() => this.open(), retryMs);
@@ -104,6 +132,7 @@ export class Connection {
   #lose() {
     this.ready = false;
     clearTimeout(this.#timer);
+    clearInterval(this.#watch);
     if (this.#closed || this.#refused) return;
     const wait = Math.min(FIRST_WAIT_MS * 2 ** this.#attempt, LONGEST_WAIT_MS) * (0.8 + 0.4 * Math.random());
     this.#attempt += 1;

@@ -117,8 +117,10 @@ function figures(world) {
     ["ticks a second", String(world.tick_rate)],
     ["denoising steps", String(world.sampling_steps)],
   ];
-  // A card nests its metrics one level deep; whole sentences belong on the card's own page, not here.
-  const card = Object.entries(world.card ?? {})
+  // A card nests its metrics one level deep, how good the world is first; whole sentences belong on the card's own
+  // page, not here.
+  const { evaluation, ...rest } = world.card ?? {};
+  const card = Object.entries({ evaluation, ...rest })
     .flatMap(([name, value]) => (isGroup(value) ? Object.entries(value) : [[name, value]]))
     .filter(([, value]) => ["number", "string"].includes(typeof value) && String(value).length <= 24)
     .map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? readable(value) : value]);

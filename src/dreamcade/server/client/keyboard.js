@@ -41,15 +41,20 @@ export class Keyboard {
   }
 
   #down(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.metaKey || (event.ctrlKey && !this.#uses("Control")) || (event.altKey && !this.#uses("Alt"))) return;
+    if (event.target instanceof HTMLButtonElement && ["Space", "Enter"].includes(event.code)) return; // presses it
     if (!this.#controls.usesKey(event.code)) {
       if (!event.repeat && this.#onShortcut(event.code)) event.preventDefault();
       return;
     }
     event.preventDefault();
-    if (event.repeat || this.#held.includes(event.code)) return;
+    if (this.#held.includes(event.code)) return; // a repeat of a key that is not held was pressed unheard
     this.#held.push(event.code);
     this.#update(event.timeStamp);
+  }
+
+  #uses(modifier) {
+    return this.#controls.usesKey(`${modifier}Left`) || this.#controls.usesKey(`${modifier}Right`);
   }
 
   #up(event) {

@@ -4,6 +4,7 @@ import { missingCapabilities } from "./capabilities.js";
 import { Gallery } from "./gallery.js";
 import { Player } from "./player.js";
 
+window.dreamcadeStarted = true; // what old-browser.js looks for
 const POLL_WAKING_MS = 400;
 const POLL_GONE_MS = 1500;
 

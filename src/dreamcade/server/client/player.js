@@ -57,7 +57,7 @@ export class Player {
 
   enter(world, start) {
     this.world = world;
-    this.paused = false;
+    this.#setPaused(document.hidden); // opened in the background: nothing is dreamed unseen
     this.stats.reset();
     this.#shownNothingYet = true;
     this.#screen.open(world.frame_size);
@@ -89,18 +89,16 @@ export class Player {
 
   pause() {
     if (!this.world || this.paused) return;
-    this.paused = true;
+    this.#setPaused(true);
     this.#connection.pause();
-    this.#part("pause").setAttribute("aria-pressed", "true");
     if (this.#connection.ready) this.#showPaused();
   }
 
   resume() {
     if (!this.paused) return;
-    this.paused = false;
+    this.#setPaused(false);
     this.#connection.resume();
     this.#send(performance.now());
-    this.#part("pause").setAttribute("aria-pressed", "false");
     if (this.#veil.kind === "paused") this.#veil.hide();
     this.#part("screen").focus();
   }
@@ -119,6 +117,11 @@ export class Player {
   async toggleFullScreen() {
     if (!(await this.#fullScreen.toggle())) this.#notice("This browser does not allow full screen here.");
     this.#part("screen").focus();
+  }
+
+  #setPaused(paused) {
+    this.paused = paused;
+    this.#part("pause").setAttribute("aria-pressed", String(paused));
   }
 
   #part(name) {
@@ -177,7 +180,7 @@ export class Player {
         [again("Try now"), back],
       ),
       onRefused: (code, message, retryMs) => this.#veil.show(
-        "refused", code === "full" ? "Every place is taken" : "This dream cannot start",
+        "refused", code === "full" ? "Every place is taken" : code === "engine" ? "This dream broke off" : "This dream cannot start",
         retryMs === null ? message : `${message}. Trying again …`, [again("Try again"), back], { focus: true },
       ),
     };
@@ -186,7 +189,6 @@ export class Player {
   #ready() {
     this.stats.reset();
     this.#shownNothingYet = true;
-    this.keyboard.release(performance.now());
     if (this.paused) {
       this.#connection.pause();
       this.#showPaused();

@@ -26,6 +26,7 @@ export class Screen {
   open([width, height]) {
     this.generation += 1;
     this.#pending = null;
+    this.overtaken = 0;
     this.#canvas.width = width;
     this.#canvas.height = height;
     this.#glow.fillRect(0, 0, 99, 99);
