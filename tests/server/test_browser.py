@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
 import shutil
@@ -329,6 +330,26 @@ def test_the_page_comes_back_with_the_server(serve: Serve, context: Any, toy: st
     page.wait("dreamcade.state === 'playing'", 60)
     assert page.page.locator("#start-title").inner_text() == "From the right"
     assert not page.errors
+
+
+def test_the_gallery_shows_what_the_server_has_now(
+    serve: Serve, context: Any, toy: str, tiny_world: World, tmp_path: Path
+) -> None:
+    port = free_port()
+    server = serve(toy, port).wait_until_awake()
+    page = Page(context, server.address + "/#/toy/right").wait_for_play()
+    page.keyboard.press("Escape")
+    page.wait("document.querySelectorAll('.start').length === 2")
+    server.stop()
+    manifest = dataclasses.replace(tiny_world.manifest, name="other", title="Other")
+    dataclasses.replace(tiny_world, manifest=manifest).save(tmp_path / "other")
+    serve(str(tmp_path / "other"), port).wait_until_awake()
+    page.value("location.hash = '#/toy/right'")
+    page.wait("['refused', 'lost'].includes(dreamcade.state)")
+    page.page.get_by_role("button", name="All worlds").click()
+    page.wait("document.querySelector('#gallery').innerText.includes('Other')")
+    page.keyboard.press("Enter")
+    page.wait_for_play()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs POSIX signals")

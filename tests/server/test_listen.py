@@ -11,7 +11,7 @@ import pytest
 
 from dreamcade.core.errors import BadInputError, WorldError
 from dreamcade.server.arcade import Arcade, Stage
-from dreamcade.server.listen import address_of, bind, serve
+from dreamcade.server.listen import address_of, bind, network_address, serve
 
 Load = Callable[[str], Stage]
 
@@ -87,3 +87,13 @@ def test_a_port_taken_by_a_dreamcade_says_so() -> None:
     threading.Thread(target=answer_health, daemon=True).start()
     with listener, pytest.raises(BadInputError, match="by another dreamcade"):
         bind("127.0.0.1", port)
+
+
+def test_other_machines_are_told_an_address_of_this_one() -> None:
+    assert network_address("127.0.0.1", 8710) is None
+    told = network_address("0.0.0.0", 8710)
+    if told is None:
+        pytest.skip("this machine is on no network")
+    host = told.removeprefix("http://").removesuffix(":8710")
+    with bind(host, 0):  # only an address of this machine can be listened on
+        assert not host.startswith("127.")

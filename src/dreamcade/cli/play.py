@@ -29,13 +29,16 @@ def play(
     # Imported here: `dreamcade --help` needs neither a web server nor PyTorch.
     from dreamcade.server.app import Limits
     from dreamcade.server.arcade import Arcade, load_stage
-    from dreamcade.server.listen import address_of, bind, serve
+    from dreamcade.server.listen import address_of, bind, network_address, serve
 
     names = _worlds_to_play(world)
     arcade = Arcade(lambda: names, lambda name: load_stage(name, device=device, sampling_steps=steps))
     with bind(host, port) as listener:
-        address = address_of(host, listener.getsockname()[1])
+        bound_port = listener.getsockname()[1]
+        address = address_of(host, bound_port)
         typer.echo(f"Dreamcade is at {address}   (Ctrl-C ends it)")
+        if outside := network_address(host, bound_port):
+            typer.echo(f"and for other machines at {outside}")
         if not no_browser:
             threading.Thread(target=_open_browser, args=(address,), daemon=True).start()
         serve(arcade, listener, host, Limits(max_sessions=players))

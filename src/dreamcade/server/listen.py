@@ -78,6 +78,19 @@ def address_of(host: str, port: int) -> str:
     return f"http://{name}:{port}"
 
 
+def network_address(host: str, port: int) -> str | None:
+    """The address for other machines where `host` listens to them all; None where it does not, or there are none."""
+    if host not in ("0.0.0.0", "::"):
+        return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only asks which of our addresses leads outside
+            own = str(probe.getsockname()[0])
+        except OSError:
+            return None
+    return None if own.startswith("127.") else f"http://{own}:{port}"
+
+
 def serve(arcade: Arcade, listener: socket.socket, host: str, limits: Limits | None = None) -> None:
     """Serves until Ctrl-C. Raises the arcade's error when no world at all can be loaded."""
     config = uvicorn.Config(

@@ -13,6 +13,7 @@ const playSection = document.getElementById("play");
 const gallery = new Gallery(gallerySection, enter);
 let player = null;
 let worlds = [];
+let waking = null;
 
 function enter(world, start) {
   const address = `#/${encodeURIComponent(world.name)}/${encodeURIComponent(start.name)}`;
@@ -29,6 +30,7 @@ function showGallery() {
   playSection.hidden = true;
   gallerySection.hidden = false;
   gallery.focus();
+  listWorlds().then(() => gallery.focus()); // the server may have others by now
 }
 
 /** Follows the address: `#/world/start` plays, anything else is the gallery. */
@@ -46,22 +48,31 @@ async function fetchListing() {
   return answer.json();
 }
 
+function listWorlds() {
+  waking ??= wakeUp().finally(() => { waking = null; });
+  return waking;
+}
+
 async function wakeUp() {
   for (;;) {
     try {
       const listing = await fetchListing();
       if (listing.worlds.length && (listing.state !== "waking" || wanted(listing.worlds))) {
+        const shown = JSON.stringify(worlds) === JSON.stringify(listing.worlds);
         worlds = listing.worlds;
-        gallery.showWorlds(worlds, listing.message);
+        if (!shown) gallery.showWorlds(worlds, listing.message); // else the chosen start stays chosen
         return;
       }
       if (listing.state === "failed") {
+        worlds = [];
         gallery.showState("No world can be played", listing.message, true);
         return;
       }
+      worlds = [];
       gallery.showState("Waking the dream", "The world is loading its memories. This takes a few seconds.");
       await pause(POLL_WAKING_MS);
     } catch {
+      worlds = [];
       gallery.showState("The server is away", "Start it again with “dreamcade play”. This page comes back by itself.", true);
       await pause(POLL_GONE_MS);
     }
@@ -87,7 +98,7 @@ async function main() {
   player = new Player(playSection, showGallery);
   window.dreamcade = { player, get stats() { return player.stats; }, get state() { return player.state; } };
   gallerySection.hidden = false;
-  await wakeUp();
+  await listWorlds();
   addEventListener("popstate", route);
   gallery.focus();
   route();
