@@ -28,7 +28,7 @@ class DynamicsConfig(JsonConfig):
     memory: int = 8
     memory_layers: tuple[int, ...] = (2,)
     condition_width: int = 128
-    sampling_levels: tuple[float, ...] = (1.0,)
+    sampling_levels: tuple[float, ...] = (1.0, 0.8)
     """Noise level of each sampling step; the first is 1 (nothing but noise). Their number is the number of steps."""
 
     def __post_init__(self) -> None:
