@@ -12,7 +12,7 @@ import torch
 
 from dreamcade.core.checkpoint import load_tensors, save_tensors
 from dreamcade.core.errors import BadInputError
-from dreamcade.core.files import atomic_folder, atomic_path, write_json
+from dreamcade.core.files import atomic_folder, atomic_path, expect_writable, write_json
 
 
 def left_over(folder: Path) -> list[str]:
@@ -105,3 +105,12 @@ def test_a_full_disk_is_named_and_nothing_is_lost(small_disk: Path) -> None:
     ):
         np.save(file, np.ones(100_000))
     assert not array.exists() and not left_over(small_disk)
+
+
+def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
+    expect_writable(tmp_path / "new" / "figures.json")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "figures.json"):
+        with pytest.raises(BadInputError, match="cannot write"):
+            expect_writable(path)

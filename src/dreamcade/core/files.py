@@ -88,12 +88,11 @@ def _named(error: Exception, path: Path) -> Exception:
 
 def expect_writable(path: Path) -> None:
     """Raises `BadInputError` where `path` could not be written, before the work whose result it takes."""
-    try:
-        with atomic_path(path.with_name(path.name + ".probe")):
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, "it is a folder")
-    finally:
-        path.with_name(path.name + ".probe").unlink(missing_ok=True)
+    probe = path.with_name(path.name + ".probe")
+    with atomic_path(probe):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    probe.unlink()
 
 
 def write_json(path: Path, data: Any) -> None:
