@@ -40,3 +40,9 @@ def test_on_a_gpu_in_slices(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out/racing/world.json").exists() and (tmp_path / "out/report.json").exists()
     assert "complete" in (tmp_path / "out/status.txt").read_text()
+
+
+def test_on_a_gpu_a_failure_is_not_a_slice(tmp_path: Path) -> None:
+    failed = run(str(RECIPES / "gpu/racing.sh"), str(tmp_path / "out"), WORK=str(tmp_path / "work"), SIZE="nonsense")
+    assert failed.returncode == 2, failed.stderr
+    assert "failed with exit code 2" in (tmp_path / "out/status.txt").read_text()

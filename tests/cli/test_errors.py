@@ -93,3 +93,11 @@ def test_ctrl_c_on_the_command_line() -> None:
     _, errors = process.communicate(timeout=30)
     assert process.returncode == INTERRUPTED
     assert errors == b"stopped\n"
+
+
+def test_ctrl_c_while_the_last_line_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdout.flush", interrupted)
+    assert exit_code_of(lambda: None) == 130

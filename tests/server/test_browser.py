@@ -285,6 +285,10 @@ def test_buttons_are_pressed_by_the_keys_that_play(serve: Serve, context: Any, t
     page.wait("dreamcade.state === 'away'")
     page.keyboard.press("Enter")
     page.wait_for_play()
+    page.page.locator("#details").click()
+    page.keyboard.down("Space")
+    page.wait("dreamcade.player.action.jump === 1")  # the button does not keep the focus
+    page.keyboard.up("Space")
     assert page.page.locator("#pause").get_attribute("aria-pressed") == "false"
 
 
@@ -350,6 +354,7 @@ def test_the_gallery_shows_what_the_server_has_now(
     page.wait("document.querySelector('#gallery').innerText.includes('Other')")
     page.keyboard.press("Enter")
     page.wait_for_play()
+    assert page.page.locator("#world-title").inner_text() == "Other"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs POSIX signals")

@@ -21,6 +21,8 @@ def exit_code_of(command: Callable[[], object]) -> int:
     try:
         code = _run(command)
         sys.stdout.flush()
+    except KeyboardInterrupt:  # in the middle of the last line
+        code = INTERRUPTED
     except BrokenPipeError:
         # Python flushes stdout once more on its way out; that must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

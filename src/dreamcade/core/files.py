@@ -88,11 +88,13 @@ def _named(error: Exception, path: Path) -> Exception:
 
 def expect_writable(path: Path) -> None:
     """Raises `BadInputError` where `path` could not be written, before the work whose result it takes."""
-    probe = path.with_name(path.name + ".probe")
-    with atomic_path(probe):
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
-    probe.unlink()
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise _named(error, path) from error
 
 
 def write_json(path: Path, data: Any) -> None:

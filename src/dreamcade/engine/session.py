@@ -50,11 +50,7 @@ class Session:
     @property
     def frame(self) -> Frame:
         """The newest frame; drawn now, where a game loop plays the session or it has just begun."""
-        frame = self._frame
-        if frame is None or frame.tick != self.tick:
-            [frame] = self.engine.home.run(lambda: self.engine.draw([self.engine.newest(self)]))
-            self._frame = frame
-        return frame
+        return self.engine.home.run(self._newest_frame)
 
     def step(self, action: Action) -> Frame:
         """The next frame under `action` (names, or a vector `[A]`). Raises `BadInputError`."""
@@ -93,6 +89,11 @@ class Session:
     def shown(self, frame: Frame) -> None:
         """The engine has drawn `frame`, the newest."""
         self._frame = frame
+
+    def _newest_frame(self) -> Frame:
+        if self._frame is None or self._frame.tick != self.tick:
+            [self._frame] = self.engine.draw([self.engine.newest(self)])
+        return self._frame
 
     def _take_snapshot(self) -> Snapshot:
         self.engine.check(self)

@@ -7,6 +7,7 @@ const LONGEST_WAIT_MS = 4000;
 const CONNECT_LIMIT_MS = 8000;
 const WAIT_FOR_PLACE_MS = 3000;
 const SILENCE_MS = 6000;
+const WAKING_MS = 60000;
 const WATCH_MS = 1000;
 
 /**
@@ -92,7 +93,8 @@ export class Connection {
 
   // A server that was suspended, or a line that was cut, closes nothing: silence is the only sign.
   #listen() {
-    if (!this.ready || this.#paused || performance.now() - this.#heardAt < SILENCE_MS) return;
+    const limit = this.ready ? SILENCE_MS : WAKING_MS;
+    if (this.#paused || performance.now() - this.#heardAt < limit) return;
     this.#drop();
     this.#lose();
   }

@@ -42,7 +42,10 @@ export class Player {
     this.#part("restart").addEventListener("click", () => this.restart());
     this.#part("full").addEventListener("click", () => this.toggleFullScreen());
     this.#part("leave").addEventListener("click", () => this.leave());
-    this.#part("details").addEventListener("click", () => this.#hud.toggleDetails());
+    this.#part("details").addEventListener("click", () => {
+      this.#hud.toggleDetails();
+      this.#part("screen").focus(); // a button with the focus would take Space and Enter from the game
+    });
     document.addEventListener("visibilitychange", () => document.hidden && this.pause());
   }
 
