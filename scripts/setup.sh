@@ -77,6 +77,14 @@ install_chromium() {
     echo "No Chromium here: the browser tests will be skipped (on Debian: apt-get install chromium)."
 }
 
+# Procgen's tests play the real game in an environment of its own; where it cannot be had they skip and say so.
+install_procgen() {
+    [ -e "$venv/share/dreamcade/procgen/ready" ] && return
+    echo "Installing Procgen for its tests ..."
+    "$venv/bin/dreamcade" games install procgen >/dev/null 2>&1 ||
+        echo "No Procgen here: its tests will be skipped (it has wheels for Python up to 3.11 on x86-64)."
+}
+
 case ${1:-} in
 play)
     make_venv
@@ -88,6 +96,7 @@ dev)
     install_torch
     install_package development ".[games,train,dev]"
     install_chromium
+    install_procgen
     touch "$venv/.ready-play" # playing needs a part of this
     ;;
 *) fail "usage: setup.sh play|dev" ;;

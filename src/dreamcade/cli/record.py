@@ -12,13 +12,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from dreamcade.codec.config import comfortable_size
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.files import write_json
 from dreamcade.dataset.format import DatasetMeta, Split
 from dreamcade.dataset.pool import available_cores, write_parallel
 from dreamcade.dataset.writer import DatasetWriter
 from dreamcade.games.recorder import PlaySource
-from dreamcade.games.registry import make_driver, make_game
+from dreamcade.games.registry import game_names, make_driver, make_game
 
 SIZE_STEP = 8
 """Frames that a codec can learn have sides of so many pixels, or a multiple of it."""
@@ -31,7 +32,10 @@ def record(
     game: Annotated[str, typer.Argument(help="The game, for example gym:CarRacing-v3.")],
     out: Annotated[Path, typer.Option(help="Folder of the dataset; an unfinished one is taken up.")],
     episodes: Annotated[int, typer.Option(help="How many episodes the dataset shall have.")] = 24,
-    size: Annotated[str, typer.Option(help="Frame size, WIDTHxHEIGHT.")] = "720x480",
+    size: Annotated[str | None, typer.Option(help="Frame size, WIDTHxHEIGHT; the game's own by default.")] = None,
+    controls: Annotated[
+        Path | None, typer.Option(help="JSON file that names the controls of a gym: game; see docs/your-own-game.md.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed: same recording.")] = 0,
     ticks: Annotated[int, typer.Option(help="Length of an episode in ticks.")] = 1000,
     workers: Annotated[int | None, typer.Option(help="Processes; one per core unless given.")] = None,
@@ -41,18 +45,19 @@ def record(
 
     Example: dreamcade record gym:CarRacing-v3 --episodes 24 --size 720x480 --seed 0 --out data/racing
     """
-    frame_size = parse_size(size)
+    frame_size = parse_size(size) if size else None
     for name, value in (("episodes", episodes), ("ticks", ticks), ("workers", 1 if workers is None else workers)):
         if value < 1:
             raise BadInputError(f"--{name} must be 1 or more; got {value}")
     if seed < 0 or episodes > SEED_STRIDE:
         raise BadInputError(f"--seed must be 0 or more and --episodes at most {SEED_STRIDE}; got {seed} and {episodes}")
     try:
-        writer = DatasetWriter(out, _meta(game, frame_size, seed, ticks))
+        meta = _meta(game, frame_size, controls, seed, ticks)
+        writer = DatasetWriter(out, meta)
         plan = writer.missing([seed * SEED_STRIDE + i for i in range(episodes)])
         started, stored = time.perf_counter(), len(writer.episodes)
         if plan:
-            _run(writer, plan, PlaySource(game, frame_size, ticks), workers or available_cores(), ticks)
+            _run(writer, plan, PlaySource(game, meta.frame_size, ticks, controls), workers or available_cores(), ticks)
         _report(writer, stored, time.perf_counter() - started, json)
     except OSError as error:
         raise BadInputError(f"cannot write to {out} ({error}); choose another folder with --out") from error
@@ -69,11 +74,13 @@ def parse_size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _meta(name: str, size: tuple[int, int], seed: int, ticks: int) -> DatasetMeta:
-    game = make_game(name, size)
+def _meta(name: str, size: tuple[int, int] | None, controls: Path | None, seed: int, ticks: int) -> DatasetMeta:
+    game = make_game(name, size, controls)
     driver = type(make_driver(game)).__name__
     recording: dict[str, str | int | float] = {"seed": seed, "ticks": ticks, "driver": driver}
-    meta = DatasetMeta(game.name, game.controls, size, game.tick_rate, game.licence, "dreamcade record", recording)
+    # A game without an adapter of its own may draw any size; this is one near it that suits a codec.
+    chosen = size or (game.size if name in game_names() else comfortable_size(*game.size))
+    meta = DatasetMeta(game.name, game.controls, chosen, game.tick_rate, game.licence, "dreamcade record", recording)
     game.close()
     return meta
 

@@ -33,6 +33,9 @@ def codec(
     preset: PresetName = "laptop",
     resume: Resume = None,
     steps: Steps = None,
+    channels: Annotated[
+        int | None, typer.Option(min=4, help="Numbers per latent cell; more for games with fine textures.")
+    ] = None,
     device: DeviceName = "auto",
 ) -> None:
     """Train the codec: frames to latents and back."""
@@ -55,7 +58,8 @@ def codec(
     dataset = _open_for_training(data)
     keep_freed_memory()
     settings = dataclasses.replace(chosen.codec_training, steps=steps or chosen.codec_training.steps)
-    sizes = chosen.codec.fitted(*dataset.meta.frame_size)
+    base = chosen.codec if channels is None else dataclasses.replace(chosen.codec, channels=channels)
+    sizes = base.fitted(*dataset.meta.frame_size)
     store_pictures(dataset, sizes, folder / "pictures")
     pictures = open_pictures(dataset, folder / "pictures", "train")
     frames = draw_frames(dataset, "train", chosen.codec_frames, settings.seed)

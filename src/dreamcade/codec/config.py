@@ -13,6 +13,8 @@ from dreamcade.core.errors import BadInputError
 
 TOKENS = 54
 """Latent cells of a frame that a laptop's processor can keep up with."""
+PICTURE_PIXELS = 36_000
+"""Pixels of a small picture that it can learn from in hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +52,28 @@ class CodecConfig(JsonConfig):
             )
 
     def fitted(self, width: int, height: int) -> CodecConfig:
-        """The same codec for frames of another size, its cells as large as leaves about `TOKENS` of them.
+        """The same codec for frames of another size: reduced as little as leaves `PICTURE_PIXELS`, its cells as large
+        as leaves about `TOKENS` of them.
 
         Raises `BadInputError` where no cell divides both sides.
         """
+        enough = (r for r in (1, 2, 4) if width * height <= PICTURE_PIXELS * r**2)
+        reduction = next(enough, 8)
         best: tuple[float, CodecConfig] | None = None
         for fold, gather in itertools.product((4, 2), range(8, 0, -1)):
-            cell = self.reduction * fold * gather
+            cell = reduction * fold * gather
             if width % cell or height % cell:
                 continue
             misfit = abs(math.log(width * height / cell**2 / TOKENS))
             if best is None or misfit < best[0]:
                 best = (
                     misfit,
-                    dataclasses.replace(self, frame_width=width, frame_height=height, fold=fold, gather=gather),
+                    dataclasses.replace(
+                        self, frame_width=width, frame_height=height, reduction=reduction, fold=fold, gather=gather
+                    ),
                 )
         if best is None:
-            step = 2 * self.reduction
+            step = 2 * reduction
             raise BadInputError(
                 f"a frame's width and height must be multiples of {step}; got {width}x{height}: "
                 f"try {max(1, round(width / step)) * step}x{max(1, round(height / step)) * step}"
@@ -91,3 +98,25 @@ class CodecConfig(JsonConfig):
     def picture_facts(self) -> dict[str, Any]:
         """All that decides what the small picture of a frame is."""
         return {"frame_height": self.frame_height, "frame_width": self.frame_width, "reduction": self.reduction}
+
+
+COMFORTABLE_PIXELS = 110_000
+"""Pixels of a frame that two cores learn and play at leisure."""
+
+
+def comfortable_size(width: int, height: int) -> tuple[int, int]:
+    """The (width, height) nearest to this in shape and size, but no larger, that the default codec has about `TOKENS`
+    cells for; at most `COMFORTABLE_PIXELS`."""
+    pixels = min(width * height, COMFORTABLE_PIXELS)
+    best, found = math.inf, (width, height)
+    for reduction, fold, gather in itertools.product((1, 2), (2, 4), range(1, 9)):
+        cell = reduction * fold * gather
+        for columns, rows in itertools.product(range(4, 17), repeat=2):
+            w, h = columns * cell, rows * cell
+            if not 0.6 * TOKENS <= columns * rows <= 1.6 * TOKENS or w * h > 1.02 * pixels:
+                continue
+            shape, area = abs(math.log(w * height / (h * width))), abs(math.log(w * h / pixels))
+            misfit = 6 * shape + area + 0.3 * abs(math.log(columns * rows / TOKENS))
+            if misfit < best and CodecConfig().fitted(w, h).cell == cell:
+                best, found = misfit, (w, h)
+    return found

@@ -50,3 +50,18 @@ class MissingExtraError(DreamcadeError):
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), self._made_of
+
+
+class GameError(DreamcadeError):
+    """A real game that stopped working."""
+
+
+class GameNotInstalledError(DreamcadeError):
+    """A game that is not set up on this machine; the message names the command that does it."""
+
+    def __init__(self, what: str, command: str) -> None:
+        super().__init__(f"{what}, which is not set up yet; set it up with: {command}")
+        self._made_of = (what, command)
+
+    def __reduce__(self) -> tuple[type[GameNotInstalledError], tuple[str, str]]:
+        return type(self), self._made_of

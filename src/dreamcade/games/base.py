@@ -39,12 +39,12 @@ class Game(Protocol):
 class Driver(Protocol):
     """Chooses actions for one game. Same seed and same states: same actions.
 
-    `reset` comes after the game's own `reset`; `act` maps the newest state to an action float32 `[A]`;
-    `style` names what the driver is doing at the moment.
+    `reset` comes after the game's own `reset`, and may put the game somewhere else: then it returns the frame there.
+    `act` maps the newest state to an action float32 `[A]`; `style` names what the driver is doing at the moment.
     """
 
     @property
     def style(self) -> str: ...
 
-    def reset(self, seed: int) -> None: ...
+    def reset(self, seed: int) -> Pixels | None: ...
     def act(self, state: Mapping[str, float]) -> ActionVector: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -31,7 +32,8 @@ def play(game: Game, driver: Driver, seed: int, length: int) -> Iterator[Moment]
     if length < 1:
         raise BadInputError(f"an episode needs at least 1 tick; got {length}")
     frame = game.reset(seed)
-    driver.reset(seed)
+    if (elsewhere := driver.reset(seed)) is not None:
+        frame = elsewhere
     for _ in range(length):
         state = game.state()
         action = driver.act(state)
@@ -68,9 +70,10 @@ class PlaySource:
     game: str
     size: tuple[int, int]
     length: int
+    controls_file: Path | None = None
 
     def __call__(self, seed: int) -> Iterator[Moment]:
-        game = make_game(self.game, self.size)
+        game = make_game(self.game, self.size, self.controls_file)
         try:
             yield from play(game, make_driver(game), seed, self.length)
         finally:

@@ -1,0 +1,1 @@
+"""Doom's engine with Freedoom's maps, through ViZDoom."""
