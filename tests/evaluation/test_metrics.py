@@ -6,7 +6,7 @@ import torch
 
 from dreamcade.core.errors import BadInputError
 from dreamcade.evaluation.lpips import LPIPS
-from dreamcade.evaluation.metrics import HIGHEST_PSNR, lpips_of_pixels, mean_interval, psnr
+from dreamcade.evaluation.metrics import HIGHEST_PSNR, lpips_of_pixels, mean_interval, psnr, ssim
 
 
 def test_psnr_of_known_error() -> None:
@@ -57,3 +57,19 @@ def test_lpips_of_pixels_is_lpips() -> None:
     assert scores["other"] == pytest.approx(network(x, y).numpy(), rel=1e-4)
     assert scores["first"][0] == 0
     assert scores["first"][1] == pytest.approx(float(network(x[:1], x[1:2])), rel=1e-4)
+
+
+def test_ssim_of_the_same_and_of_noise() -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (2, 24, 32, 3)).astype(np.uint8)
+    assert ssim(pictures, pictures) == pytest.approx([1.0, 1.0])
+    assert (ssim(pictures, pictures[::-1].copy()) < 0.1).all()
+
+
+def test_ssim_forgives_brightness_more_than_structure() -> None:
+    rows = np.broadcast_to(np.linspace(30, 200, 32)[None, None, :, None], (1, 24, 32, 3))
+    picture = rows.astype(np.uint8)
+    brighter, mirrored = (rows + 8).astype(np.uint8), picture[:, :, ::-1].copy()
+    assert ssim(brighter, picture)[0] > 0.98 > ssim(mirrored, picture)[0]
+    with pytest.raises(BadInputError, match="at least 11"):
+        ssim(picture[:, :5], picture[:, :5])

@@ -1,66 +1,51 @@
-"""The pilot at the wheel, in the dream and in the real game: how long the road lasts, and how alive the drive is."""
+"""The axis `closed loop`: a pilot that sees only pictures plays the dream and the real game from the same moments."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
 from dreamcade.core.types import ActionVector, Pixels
-from dreamcade.dataset.reader import Dataset
-from dreamcade.engine.engine import Engine
-from dreamcade.engine.session import Session
+from dreamcade.evaluation import plots
+from dreamcade.evaluation.axis import Axis, Criterion, number
+from dreamcade.evaluation.candidate import Candidate
 from dreamcade.evaluation.metrics import Progress
-from dreamcade.evaluation.pilot import Pilot
-from dreamcade.evaluation.rollouts import batch_size
+from dreamcade.evaluation.pilots.base import Pilot
+from dreamcade.evaluation.strips import contact_sheet
 from dreamcade.evaluation.windows import Window
-from dreamcade.games.base import Game
-from dreamcade.games.registry import make_game
 
-STEERING = 0.1
-"""|steer| above this counts as steering."""
-BEND_SECONDS = 0.3
-"""Steering one way for at least so long is a bend."""
-_STILL_EVERY_SECONDS = 10.0
+_STILLS = 7
 _SUBSAMPLE = 8
+
+MakePilot = Callable[[], Pilot]
 
 
 @dataclass(slots=True)
 class Drive:
-    """What one drive was like. `steer` holds the wheel of every tick; `change` the mean absolute difference of
-    neighbouring frames (0…255); `brightness` and `contrast` (deviation) of every frame; `stills` (seconds, picture).
-    """
+    """One play of a pilot. `actions` holds every tick's; `change` the mean absolute difference of neighbouring frames
+    (0…255); `brightness` and `contrast` (deviation) of every frame; `stills` (seconds, picture); `liveliness` what the
+    pilot says went on."""
 
     tick_rate: float
     limit: int
     survived: bool = False
-    steer: list[float] = field(default_factory=list)
+    actions: list[ActionVector] = field(default_factory=list)
     change: list[float] = field(default_factory=list)
     brightness: list[float] = field(default_factory=list)
     contrast: list[float] = field(default_factory=list)
     stills: list[tuple[float, Pixels]] = field(default_factory=list)
+    liveliness: dict[str, float] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
-        """Until the road was lost, or the whole drive."""
-        return len(self.steer) / self.tick_rate
-
-    @property
-    def bends(self) -> int:
-        """Stretches of at least `BEND_SECONDS` of steering to one side."""
-        sides = np.sign(np.where(np.abs(self.steer) > STEERING, self.steer, 0.0))
-        edges = np.flatnonzero(np.diff(np.concatenate([[np.nan], sides, [np.nan]])) != 0)
-        lengths = [end - start for start, end in pairwise(edges) if sides[start]]
-        return sum(bool(length >= BEND_SECONDS * self.tick_rate) for length in lengths)
+        """Until the pilot was lost, or the whole play."""
+        return len(self.actions) / self.tick_rate
 
 
-class Chauffeur:
-    """Gives one session's or game's frames to a pilot and keeps the log of the drive."""
+class Logbook:
+    """Gives one play's frames to a pilot and writes down what happens."""
 
     def __init__(self, pilot: Pilot, tick_rate: float, limit: int, stills: bool) -> None:
         self.pilot = pilot
@@ -69,19 +54,17 @@ class Chauffeur:
         self._previous: Pixels | None = None
 
     def act(self, pixels: Pixels) -> ActionVector | None:
-        """The action for the newest frame, or None once the drive is over."""
+        """The action for the newest frame, or None once the play is over."""
         action = self.pilot.act(pixels)
         log = self.drive
         self._watch(pixels)
-        if self.pilot.lost or len(log.steer) >= log.limit:
+        if self.pilot.lost or len(log.actions) >= log.limit:
             log.survived = not self.pilot.lost
+            taken = np.stack(log.actions) if log.actions else np.zeros((0, len(action)), np.float32)
+            log.liveliness = self.pilot.liveliness(taken, log.tick_rate)
             return None
-        log.steer.append(self.pilot.controls.decode(action)["steer"])
+        log.actions.append(action)
         return action
-
-    def crashed(self) -> None:
-        """The game itself ended the drive."""
-        self.drive.survived = False
 
     def _watch(self, pixels: Pixels) -> None:
         log = self.drive
@@ -91,93 +74,82 @@ class Chauffeur:
         self._previous = small
         log.brightness.append(float(small.mean()))
         log.contrast.append(float(small.std()))
-        if self._stills and len(log.steer) % round(_STILL_EVERY_SECONDS * log.tick_rate) == 0:
+        if self._stills and len(log.actions) % max(1, log.limit // (_STILLS - 1)) == 0:
             log.stills.append((log.seconds, pixels.copy()))
 
 
-def drive_dream(
-    engine: Engine, dataset: Dataset, windows: Sequence[Window], *, seconds: float, seed: int, progress: Progress
-) -> list[Drive]:
-    """One drive from each window's context, a few together as one batch."""
-    world = engine.world
-    limit = round(seconds * world.tick_rate)
-    total, done, drives = limit * len(windows), 0, list[Drive]()
-    for at in range(0, len(windows), batch := batch_size(engine)):
-        drivers = {}
-        for i, window in enumerate(windows[at : at + batch], at):
-            frames, actions = window.context(dataset)
-            session = engine.open_session(seed=seed + i, frames=frames, actions=actions)
-            drivers[session] = Chauffeur(Pilot(world.controls), world.tick_rate, limit, stills=i < 3)
-        for tick in _drive_together(engine, drivers):
+def play_pilot(
+    candidate: Candidate, windows: Sequence[Window], make: MakePilot, *, seconds: float, tick_rate: float, seed: int,
+    what: str, progress: Progress,
+) -> list[Drive]:  # fmt: skip
+    """One play from each window, a few together as one batch."""
+    limit = max(1, round(seconds * tick_rate))
+    drives: list[Drive] = []
+    for at in range(0, len(windows), candidate.batch):
+        group = windows[at : at + candidate.batch]
+        plays = candidate.begin(group, seed + at)
+        logs = [Logbook(make(), tick_rate, limit, stills=at + i < 3) for i in range(len(group))]
+        running = list(range(len(group)))
+        tick = 0
+        while running:
+            frames = candidate.show([plays[i] for i in running])
+            decided = {i: logs[i].act(frame) for i, frame in zip(running, frames, strict=True)}
+            running = [i for i, action in decided.items() if action is not None]
+            candidate.advance([plays[i] for i in running], [a for a in decided.values() if a is not None])
+            tick += 1
             if tick % 25 == 0:
-                progress("pilot in the dream", done + tick * len(drivers), total)
-        done += limit * len(drivers)
-        progress("pilot in the dream", done, total)
-        drives += [driver.drive for driver in drivers.values()]
+                progress(what, (at + len(group) * min(tick, limit) // limit), len(windows))
+        candidate.finish(plays)
+        drives += [log.drive for log in logs]
+        progress(what, len(drives), len(windows))
     return drives
 
 
-def _drive_together(engine: Engine, drivers: dict[Session, Chauffeur]) -> Iterator[int]:
-    """Steps all sessions until every drive is over, then closes them; yields the tick."""
-    showing = {session: session.frame for session in drivers}
-    tick = 0
-    while showing:
-        decided = {session: drivers[session].act(frame.pixels) for session, frame in showing.items()}
-        showing = engine.step_many({session: action for session, action in decided.items() if action is not None})
-        tick += 1
-        yield tick
-    for session in drivers:
-        session.close()
-
-
-def drive_game(game: Game, seed: int, seconds: float, stills: bool = False) -> Drive:
-    """One drive in the real game, from the start that `seed` chooses."""
-    limit = round(seconds * game.tick_rate)
-    driver = Chauffeur(Pilot(game.controls), game.tick_rate, limit, stills)
-    pixels = game.reset(seed)
-    while (action := driver.act(pixels)) is not None:
-        pixels, _, terminated, truncated = game.step(action)
-        if terminated or truncated:
-            driver.crashed()
-            break
-    return driver.drive
-
-
-def drive_real(
-    name: str, size: tuple[int, int], seeds: Sequence[int], *, seconds: float, progress: Progress
-) -> list[Drive]:
-    """Drives on several tracks of the game `name`, over all cores. Raises `MissingExtraError` where it is absent."""
-    make_game(name, size).close()
-    workers = min(len(seeds), os.cpu_count() or 1)
-    context = multiprocessing.get_context("spawn")
-    drives: dict[int, Drive] = {}
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs = {pool.submit(_drive_track, name, size, seed, seconds, i == 0): i for i, seed in enumerate(seeds)}
-        for job in as_completed(jobs):
-            drives[jobs[job]] = job.result()
-            progress("pilot in the real game", len(drives), len(seeds))
-    return [drives[i] for i in sorted(drives)]
-
-
-def _drive_track(name: str, size: tuple[int, int], seed: int, seconds: float, stills: bool) -> Drive:
-    game = make_game(name, size)
-    try:
-        return drive_game(game, seed, seconds, stills)
-    finally:
-        game.close()
-
-
-def pilot_figures(drives: Sequence[Drive], suffix: str = "") -> dict[str, float | int]:
-    """The drives as JSON keys, each ending in `suffix`."""
-    steer = np.concatenate([np.asarray(d.steer, np.float64) for d in drives])
+def drive_figures(drives: Sequence[Drive], suffix: str = "") -> dict[str, float | int]:
+    """The plays as JSON keys, each ending in `suffix`."""
     change = np.concatenate([np.asarray(d.change, np.float64) for d in drives])
-    minutes = max(sum(d.seconds for d in drives) / 60, 1e-9)
     figures: dict[str, float | int] = {
         "pilot_seconds_median": float(np.median([d.seconds for d in drives])),
-        "pilot_steer_share": float((np.abs(steer) > STEERING).mean()) if len(steer) else 0.0,
-        f"pilot_reached_{round(drives[0].limit / drives[0].tick_rate)}s": sum(d.survived for d in drives),
+        "pilot_lasted": sum(d.survived for d in drives),
         "pilot_starts": len(drives),
         "pilot_frame_difference": float(change.mean()) if len(change) else 0.0,
-        "pilot_bends_per_minute": sum(d.bends for d in drives) / minutes,
     }
+    for name in drives[0].liveliness:
+        figures[f"pilot_{name}"] = float(np.mean([d.liveliness[name] for d in drives]))
     return {name + suffix: value for name, value in figures.items()}
+
+
+def closed_loop_axis(
+    dream: Sequence[Drive], real: Sequence[Drive], judge: Callable[[dict[str, float | int | None]], list[Criterion]]
+) -> Axis:
+    """Figures `pilot_…` of the dream, and with `_real` of the game; `judge` knows what this game's pilot must reach."""
+    limit = dream[0].limit / dream[0].tick_rate
+    axis = Axis(
+        "closed_loop",
+        "Closed loop",
+        f"A pilot that sees only pictures plays for up to {limit:.0f} seconds from held-out moments, in the dream and, "
+        "from the same moments, in the real game. Survival and variety stand side by side, for it is easy to survive "
+        "in a dull or frozen world.",
+        columns=("", "dream", "game"),
+    )
+    axis.figures = {**drive_figures(dream), **(drive_figures(real, "_real") if real else {}), "pilot_limit": limit}
+    axis.figures["pilot_seconds"] = [round(d.seconds, 2) for d in dream]
+    names = {"pilot_seconds_median": "Median seconds", "pilot_lasted": "Plays that lasted", "pilot_starts": "Plays",
+             "pilot_frame_difference": "Mean difference of neighbouring frames (0…255)"}  # fmt: skip
+    names |= {f"pilot_{name}": name.replace("_", " ").capitalize() for name in dream[0].liveliness}
+    for key, words in names.items():
+        axis.rows.append((words, number(axis.figures.get(key)), number(axis.figures.get(f"{key}_real"))))
+    axis.criteria = judge(axis.figures)
+    axis.plots["Each line is one play; a dream that melts drifts away from the game."] = plots.plot_plays(dream, real)
+    for where, plays in (("dream", dream), ("game", real)):
+        for i, play in enumerate(p for p in plays if p.stills):
+            columns = [f"{seconds:.0f} s" for seconds, _ in play.stills]
+            caption = f"The pilot's play {i + 1} in the {where}, {play.seconds:.0f} s."
+            axis.sheets[caption] = contact_sheet([[picture for _, picture in play.stills]], columns, [where], 220)
+    lasted, starts = axis.figures["pilot_lasted"], axis.figures["pilot_starts"]
+    pairs = {
+        name: (axis.figures[f"pilot_{name}"], axis.figures.get(f"pilot_{name}_real")) for name in dream[0].liveliness
+    }
+    lively = ", ".join(f"{name.replace('_', ' ')} {number(a)} ({number(b)})" for name, (a, b) in pairs.items())
+    axis.verdict = f"{lasted} of {starts} plays last {limit:.0f} s (in brackets the game): {lively}."
+    return axis

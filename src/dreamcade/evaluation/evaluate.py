@@ -1,105 +1,238 @@
-"""The whole evaluation of a world on held-out play, as figures, pictures and a report."""
+"""The whole evaluation of a world on held-out play, axis by axis, as figures, pictures and a report."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from dreamcade.core.errors import BadInputError, DatasetError, MissingExtraError, UnknownNameError
+from dreamcade.core.errors import (
+    BadInputError,
+    DatasetError,
+    GameError,
+    GameNotInstalledError,
+    MissingExtraError,
+    UnknownNameError,
+)
 from dreamcade.core.files import expect_writable, write_json
 from dreamcade.dataset.reader import Dataset
 from dreamcade.engine.engine import Engine
-from dreamcade.evaluation import plots
-from dreamcade.evaluation.closed_loop import Drive, drive_dream, drive_real, pilot_figures
-from dreamcade.evaluation.criteria import judge
-from dreamcade.evaluation.lpips import LPIPS
+from dreamcade.evaluation.axis import Axis, Criterion
+from dreamcade.evaluation.candidate import Candidate, Dream
+from dreamcade.evaluation.closed_loop import MakePilot, closed_loop_axis, play_pilot
+from dreamcade.evaluation.control import TICKS, control_axis, watch
+from dreamcade.evaluation.distribution import distribution_axis
+from dreamcade.evaluation.frames import frames_axis
+from dreamcade.evaluation.long_play import long_play_axis, play_long
 from dreamcade.evaluation.machine import machine_name
-from dreamcade.evaluation.metrics import Progress, mean_interval
+from dreamcade.evaluation.metrics import Progress
+from dreamcade.evaluation.pilots.judging import judge_platforming, judge_racing, judge_walking
+from dreamcade.evaluation.pilots.platforming import PlatformPilot
+from dreamcade.evaluation.pilots.racing import RacingPilot
+from dreamcade.evaluation.pilots.walking import WalkingPilot
+from dreamcade.evaluation.plan import EvaluationPlan
+from dreamcade.evaluation.reading import Reader, kept_reader
 from dreamcade.evaluation.report import write_report
-from dreamcade.evaluation.rollouts import CURVE, HORIZONS, SOURCES, OpenLoop, measure_open_loop
-from dreamcade.evaluation.steering import TICKS, SteerTry, steer_dream, steer_real
-from dreamcade.evaluation.strips import contact_sheet, save_picture
+from dreamcade.evaluation.rollouts import longest_horizon, roll_out
+from dreamcade.evaluation.rules.platforming import platform_rules
+from dreamcade.evaluation.rules.racing import racing_rules
+from dreamcade.evaluation.rules.setting import Setting
+from dreamcade.evaluation.rules.walking import walking_rules
+from dreamcade.evaluation.strips import save_picture
+from dreamcade.evaluation.subjects import Subject, eligible_windows, reading_columns, subject_of
+from dreamcade.evaluation.twin import Twin
 from dreamcade.evaluation.windows import anywhere, choose_windows, driving
-from dreamcade.games.registry import make_game
 from dreamcade.world.world import World
 
-_REAL_SEED = 7_000_000_000
-"""Tracks of the real game from here on: no recording comes near."""
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationPlan:
-    """How much is measured. `starts` are the pilot's, in the dream; `tracks` its drives in the real game."""
-
-    windows: int = 48
-    steer_starts: int = 40
-    steer_tracks: int = 12
-    starts: int = 12
-    tracks: int = 10
-    pilot_seconds: float = 60.0
-    quick: bool = False
-
-    def __post_init__(self) -> None:
-        if min(self.windows, self.steer_starts, self.starts) < 1 or min(self.tracks, self.steer_tracks) < 0:
-            raise BadInputError(f"windows and starts must be at least 1, tracks at least 0; got {self}")
-
-
-QUICK = EvaluationPlan(windows=8, steer_starts=8, steer_tracks=2, starts=4, tracks=2, pilot_seconds=10.0, quick=True)
+AXES = ("frames", "distribution", "control", "rules", "closed_loop", "long_play")
+RULES: dict[str, Callable[[Setting], Axis]] = {
+    "racing": racing_rules, "platformer": platform_rules, "doom": walking_rules,
+}  # fmt: skip
+UNMEASURABLE = (
+    MissingExtraError, UnknownNameError, BadInputError, DatasetError, GameError, GameNotInstalledError,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
-class Evidence:
-    """Everything that was measured, before it becomes figures. `notes` says what could not be."""
+class Evaluation:
+    """What is measured with what, and what has come of it. `reader` and `twin` are made when they are first needed."""
 
-    open_loop: OpenLoop
-    steer: list[SteerTry] = field(default_factory=list)
-    steer_real: list[SteerTry] = field(default_factory=list)
-    drives: list[Drive] = field(default_factory=list)
-    drives_real: list[Drive] = field(default_factory=list)
+    candidate: Candidate
+    dataset: Dataset
+    subject: Subject
+    plan: EvaluationPlan
+    seed: int
+    progress: Progress
+    axes: list[Axis] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    _reader: Reader | None = None
+    _twin: Twin | None = None
+
+    @property
+    def reader(self) -> Reader:
+        """The network that reads actions and state from frames."""
+        if self._reader is None:
+            columns = reading_columns(self.dataset, self.subject)
+            self._reader = kept_reader(
+                self.dataset, columns, self.subject.angles, self.subject.choices, self.plan.reader, self.progress
+            )
+        return self._reader
+
+    @property
+    def twin(self) -> Twin:
+        """The real game at moments of the recording."""
+        if self._twin is None:
+            self._twin = Twin(self.dataset)
+        return self._twin
+
+    def run(self, names: tuple[str, ...]) -> None:
+        """Measures the axes of these names; what cannot be measured is noted, and the rest still stands."""
+        steps = {
+            "frames": self._frames, "control": self._control, "rules": self._rules, "closed_loop": self._closed_loop,
+            "long_play": self._long_play,
+        }  # fmt: skip
+        for name, step in steps.items():
+            if name in names or (name == "frames" and "distribution" in names):
+                with self._noted(name):
+                    step(names)
+        if self._twin is not None:
+            self._twin.close()
+
+    @contextmanager
+    def _noted(self, axis: str) -> Iterator[None]:
+        try:
+            yield
+        except UNMEASURABLE as error:
+            self.notes.append(f"{axis.replace('_', ' ')} not measured: {error}")
+
+    def _frames(self, names: tuple[str, ...]) -> None:
+        longest = longest_horizon(self.dataset)
+        windows = choose_windows(self.dataset, self.plan.windows, longest, self.seed, eligible_windows(self.dataset))
+        made = roll_out(self.candidate, self.dataset, windows, longest, seed=self.seed, progress=self.progress)
+        self.axes.append(frames_axis(made, self.subject.targets, self.dataset.meta.tick_rate))
+        if "distribution" in names:
+            with self._noted("distribution"):
+                self.axes.append(distribution_axis(made, self.progress))
+
+    def _control(self, names: tuple[str, ...]) -> None:
+        eligible = eligible_windows(self.dataset)
+        windows = choose_windows(self.dataset, self.plan.windows, TICKS, self.seed + 10, eligible)
+        watched = watch(self.candidate, self.dataset, windows, seed=self.seed, progress=self.progress)
+        self.axes.append(control_axis(watched, self.reader, self.dataset.meta.controls, self.subject.targets))
+
+    def _rules(self, names: tuple[str, ...]) -> None:
+        if self.subject.name not in RULES:
+            raise BadInputError(f"nobody has written down the rules of {self.dataset.meta.game}")
+        setting = Setting(
+            self.candidate, self._twin_if_any("rules"), self.dataset, self.reader, self.plan, self.seed, self.progress
+        )
+        self.axes.append(RULES[self.subject.name](setting))
+
+    def _twin_if_any(self, axis: str) -> Twin | None:
+        try:
+            return self.twin
+        except UNMEASURABLE as error:
+            self.notes.append(f"{axis.replace('_', ' ')}, the real game not measured: {error}")
+            return None
+
+    def _closed_loop(self, names: tuple[str, ...]) -> None:
+        make, judge, eligible = self._pilot()
+        windows = choose_windows(self.dataset, self.plan.starts, 1, self.seed + 2, eligible)
+        sides: list[tuple[str, Candidate]] = [("pilot in the dream", self.candidate)]
+        if (twin := self._twin_if_any("closed_loop")) is not None:
+            sides.append(("pilot in the real game", twin))
+        drives = {}
+        for what, side in sides:
+            drives[what] = play_pilot(
+                side, windows, make, seconds=self.plan.pilot_seconds, tick_rate=self.dataset.meta.tick_rate,
+                seed=self.seed, what=what, progress=self.progress,
+            )  # fmt: skip
+        self.axes.append(
+            closed_loop_axis(drives["pilot in the dream"], drives.get("pilot in the real game", []), judge)
+        )
+
+    def _pilot(self) -> tuple[MakePilot, Callable[[dict[str, Any]], list[Criterion]], Any]:
+        controls, name = self.dataset.meta.controls, self.subject.name
+        if name == "racing":
+            return lambda: RacingPilot(controls), judge_racing, driving(8.0, 45.0, 4, 0.35)
+        if name == "platformer":
+            return lambda: PlatformPilot(controls, self.reader), judge_platforming, anywhere
+        if name == "doom":
+            return lambda: WalkingPilot(controls, self.reader), judge_walking, anywhere
+        raise BadInputError(f"nobody has written a pilot for {self.dataset.meta.game}")
+
+    def _long_play(self, names: tuple[str, ...]) -> None:
+        played = play_long(self.candidate, self.dataset, self.plan.long_frames, self.seed, self.progress)
+        self.axes.append(long_play_axis(played, self.subject.targets, self.dataset.meta.tick_rate))
 
 
 def evaluate_world(
     world: World, dataset: Dataset, report_dir: Path, *, plan: EvaluationPlan | None = None, seed: int = 0,
-    device: str = "auto", sampling_steps: int | None = None, progress: Progress | None = None,
+    device: str = "auto", sampling_steps: int | None = None, axes: tuple[str, ...] = AXES,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Measures `world` on the held-out episodes of `dataset` and writes report.html, figures.json and PNG strips.
 
     Returns the figures (the JSON's keys). Raises `BadInputError` when the dataset was not recorded with this world's
-    controls and frame size, `DatasetError` when it has no held-out driving.
+    controls and frame size or an axis is unknown, `DatasetError` when it has no held-out play.
     """
     plan = plan or EvaluationPlan()
-    progress = progress or (lambda what, done, total: None)
-    _check_fit(world, dataset)
+    _check(world, dataset, axes)
     expect_writable(report_dir / "figures.json")
     began = time.perf_counter()
     engine = Engine(world, device=device, sampling_steps=sampling_steps)
-    evidence = _measure(engine, dataset, plan, seed, progress)
+    evaluation = judge_candidate(Dream(engine, dataset), dataset, plan=plan, seed=seed, axes=axes, progress=progress)
     figures: dict[str, Any] = {
         "world": world.manifest.name, "quick": plan.quick, "seed": seed, "sampling_steps": engine.sampling_steps,
-        "windows": len(evidence.open_loop.episodes), "heldout_episodes": len(dataset.episodes("heldout")),
-        "machine": machine_name(engine.device), "dtype": str(engine.dtype).removeprefix("torch."),
-        "seconds": round(time.perf_counter() - began, 1),
-        **open_loop_figures(evidence.open_loop), **closed_loop_figures(evidence), "notes": evidence.notes,
+        "heldout_episodes": len(dataset.episodes("heldout")), "machine": machine_name(engine.device),
+        "dtype": str(engine.dtype).removeprefix("torch."), "seconds": round(time.perf_counter() - began, 1),
+        **figures_of(evaluation),
     }  # fmt: skip
-    criteria = judge(figures)
-    figures["verdicts"] = {c.title: c.passed for c in criteria}
-    sheets = _sheets(evidence)
-    for i, sheet in enumerate(sheets.values()):
+    pictures = (sheet for axis in evaluation.axes for sheet in axis.sheets.values())
+    for i, sheet in enumerate(pictures):
         save_picture(sheet, report_dir / f"strip-{i}.png")
     write_json(report_dir / "figures.json", figures)
-    write_report(report_dir / "report.html", figures, criteria, _plots(evidence), sheets)
+    write_report(report_dir / "report.html", figures, evaluation.axes)
     return figures
 
 
-def _check_fit(world: World, dataset: Dataset) -> None:
+def judge_candidate(
+    candidate: Candidate, dataset: Dataset, *, plan: EvaluationPlan, seed: int = 0, axes: tuple[str, ...] = AXES,
+    progress: Progress | None = None,
+) -> Evaluation:  # fmt: skip
+    """Measures anything that can go on from recorded play, along `axes`. Raises `DatasetError` without such play."""
+    if not dataset.episodes("heldout"):
+        raise DatasetError("the dataset has no held-out episodes to evaluate on; record more episodes")
+    subject = subject_of(dataset.meta.game)
+    silent: Progress = lambda what, done, total: None  # noqa: E731
+    evaluation = Evaluation(candidate, dataset, subject, plan, seed, progress or silent)
+    evaluation.run(axes)
+    return evaluation
+
+
+def figures_of(evaluation: Evaluation) -> dict[str, Any]:
+    """Every axis's figures, its one-sentence verdict, and which lines hold (`verdicts`: true, false, or null)."""
+    figures: dict[str, Any] = {}
+    for axis in evaluation.axes:
+        figures |= axis.figures
+    figures["summary"] = {axis.name: axis.verdict for axis in evaluation.axes}
+    figures["verdicts"] = {line.title: line.passed for axis in evaluation.axes for line in axis.criteria}
+    figures["criteria"] = [
+        {"axis": axis.name, "title": line.title, "value": line.value, "target": line.target, "holds": line.passed}
+        for axis in evaluation.axes
+        for line in axis.criteria
+    ]
+    figures["notes"] = evaluation.notes + [note for axis in evaluation.axes for note in axis.notes]
+    return figures
+
+
+def _check(world: World, dataset: Dataset, axes: tuple[str, ...]) -> None:
+    for name in axes:
+        if name not in AXES:
+            raise UnknownNameError("axis", name, AXES)
     pairs = {
         "frame size": (world.frame_size, tuple(dataset.meta.frame_size)),
         "controls": (world.controls.names, dataset.meta.controls.names),
@@ -108,118 +241,3 @@ def _check_fit(world: World, dataset: Dataset) -> None:
     for what, (ours, theirs) in pairs.items():
         if ours != theirs:
             raise BadInputError(f"the dataset does not fit the world: its {what} is {theirs}, the world's {ours}")
-
-
-def _measure(engine: Engine, dataset: Dataset, plan: EvaluationPlan, seed: int, progress: Progress) -> Evidence:
-    windows = choose_windows(dataset, plan.windows, CURVE[-1], seed, driving() if _drives(dataset) else anywhere)
-    evidence = Evidence(measure_open_loop(engine, dataset, windows, LPIPS.load(), seed=seed, progress=progress))
-    with _noted(evidence):
-        # A car that hardly rolls turns too little in eight ticks to judge anything; one that slides does not answer.
-        steer = choose_windows(dataset, plan.steer_starts, TICKS, seed + 1, driving(12.0, 60.0, 2, 0.8))
-        evidence.steer = steer_dream(engine, dataset, steer, seed=seed, progress=progress)
-    with _noted(evidence):
-        starts = choose_windows(dataset, plan.starts, 1, seed + 2, driving(8.0, 45.0, 4, 0.35))
-        evidence.drives = drive_dream(engine, dataset, starts, seconds=plan.pilot_seconds, seed=seed, progress=progress)
-    with _noted(evidence):
-        _measure_game(engine.world, plan, seed, progress, evidence)
-    return evidence
-
-
-@contextmanager
-def _noted(evidence: Evidence) -> Iterator[None]:
-    """Worlds of other games have no wheel, no road, or no game at hand: that is noted, and the rest still stands."""
-    try:
-        yield
-    except (MissingExtraError, UnknownNameError, BadInputError, DatasetError) as error:
-        evidence.notes.append(f"Not measured: {error}")
-
-
-def _drives(dataset: Dataset) -> bool:
-    first = dataset.episodes("heldout")[:1]
-    return all({"speed", "on_track"} <= set(dataset.column_names(e)) for e in first)
-
-
-def _measure_game(world: World, plan: EvaluationPlan, seed: int, progress: Progress, evidence: Evidence) -> None:
-    if plan.steer_tracks:
-        game = make_game(world.manifest.game, world.frame_size)
-        seeds = [_REAL_SEED + 1000 * seed + i for i in range(plan.steer_tracks)]
-        evidence.steer_real = steer_real(game, seeds, progress)
-        game.close()
-    if plan.tracks:
-        seeds = [_REAL_SEED + 1000 * seed + 500 + i for i in range(plan.tracks)]
-        evidence.drives_real = drive_real(
-            world.manifest.game, world.frame_size, seeds, seconds=plan.pilot_seconds, progress=progress
-        )
-
-
-def open_loop_figures(open_loop: OpenLoop) -> dict[str, Any]:
-    """`psnr_codec`, `lpips_codec`, and per horizon `psnr_h1`, `psnr_h1_persistence`, `psnr_h1_codec`, its interval."""
-    figures: dict[str, Any] = {
-        "psnr_codec": float(open_loop.psnr["codec"].mean()), "lpips_codec": float(open_loop.lpips["codec"].mean()),
-    }  # fmt: skip
-    at = [CURVE.index(h) for h in HORIZONS]
-    for measure, scores in (("psnr", {s: open_loop.psnr[s][:, at] for s in SOURCES}), ("lpips", open_loop.lpips)):
-        for i, horizon in enumerate(HORIZONS):
-            key = f"{measure}_h{horizon}"
-            for source in SOURCES:
-                figures[key if source == "dream" else f"{key}_{source}"] = float(scores[source][:, i].mean())
-            figures[f"{key}_interval"] = mean_interval(scores["dream"][:, i], open_loop.episodes)
-    return figures
-
-
-def closed_loop_figures(evidence: Evidence) -> dict[str, Any]:
-    """Steering and pilot, in the dream and (ending in `_real`) in the game; None for what was not measured."""
-    figures: dict[str, Any] = {"pilot_limit": None}
-    for suffix, tries in (("", evidence.steer), ("_real", evidence.steer_real)):
-        figures["steer_response" + suffix] = float(np.mean([t.answered for t in tries])) if tries else None
-        figures["steer_response_tries" + suffix] = len(tries)
-    for suffix, drives in (("", evidence.drives), ("_real", evidence.drives_real)):
-        empty = {f"pilot_seconds_median{suffix}": None, f"pilot_steer_share{suffix}": None, f"pilot_starts{suffix}": 0}
-        figures.update(pilot_figures(drives, suffix) if drives else empty)
-    if evidence.drives:
-        figures["pilot_limit"] = evidence.drives[0].limit / evidence.drives[0].tick_rate
-        figures["pilot_seconds"] = [round(d.seconds, 2) for d in evidence.drives]
-    return figures
-
-
-def _plots(evidence: Evidence) -> dict[str, bytes]:
-    made = {"Quality against the number of frames ahead; shaded: the middle half of the windows.":
-            plots.plot_horizons(evidence.open_loop)}  # fmt: skip
-    if evidence.steer:
-        made["Steering: each point is one start; the lower right quarter is the right answer."] = plots.plot_steering(
-            evidence.steer, evidence.steer_real
-        )
-    if evidence.drives:
-        made["The pilot sees only pictures; the same pilot drives both."] = plots.plot_survival(
-            evidence.drives, evidence.drives_real
-        )
-        made["Long play under the pilot, one line per drive."] = plots.plot_long_play(
-            evidence.drives, evidence.drives_real
-        )
-    return made
-
-
-def _sheets(evidence: Evidence) -> dict[str, Image.Image]:
-    columns = [f"{h} frame{'s' if h > 1 else ''} ahead" for h in HORIZONS]
-    sheets = {}
-    for i, (real, dreamed) in enumerate(evidence.open_loop.strips):
-        name = f"Held-out window {i + 1} ({evidence.open_loop.episodes[i]}): real above dreamed."
-        sheets[name] = contact_sheet([list(real), list(dreamed)], columns, ["real", "dream"])
-    if evidence.steer:
-        rows = [list(t.pictures) for t in evidence.steer[:3]]
-        sheets["Steering: eight ticks of left, straight and right from one start."] = contact_sheet(
-            rows, ["left", "straight", "right"], [f"start {i + 1}" for i in range(len(rows))]
-        )
-    sheets.update(_drive_sheets(evidence.drives, "dream"))
-    sheets.update(_drive_sheets(evidence.drives_real[:1], "game"))
-    return sheets
-
-
-def _drive_sheets(drives: Sequence[Drive], where: str) -> dict[str, Image.Image]:
-    sheets = {}
-    for i, drive in enumerate(d for d in drives if d.stills):
-        columns = [f"{seconds:.0f} s" for seconds, _ in drive.stills]
-        row = [picture for _, picture in drive.stills]
-        caption = f"The pilot's drive {i + 1} in the {where}, {drive.seconds:.0f} s."
-        sheets[caption] = contact_sheet([row], columns, [where], 220)
-    return sheets

@@ -38,6 +38,45 @@ def psnr(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
     return figures
 
 
+_WINDOW, _SPREAD = 11, 1.5
+_STABLE = ((0.01 * 255) ** 2, (0.03 * 255) ** 2)
+
+
+@torch.inference_mode()
+def ssim(first: Pixels, second: Pixels) -> NDArray[np.float64]:
+    """Structural similarity of the luminance, one figure per picture: uint8 `[N, H, W, 3]` → `[N]`, 1 for the same.
+
+    Wang et al., IEEE TIP 2004: Gaussian windows of 11×11 with deviation 1.5. A first of one picture is compared with
+    every second. Raises `BadInputError` for shapes that differ or are smaller than a window.
+    """
+    if first.shape[1:] != second.shape[1:] or first.ndim != 4 or min(first.shape[1:3]) < _WINDOW:
+        raise BadInputError(
+            f"SSIM compares two [N, H, W, 3] of at least {_WINDOW} pixels a side; "
+            f"got {list(first.shape)} and {list(second.shape)}"
+        )
+    x, y = _luminance(first), _luminance(second)
+    mean_x, mean_y = _blur(x), _blur(y)
+    spread_x, spread_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
+    together = _blur(x * y) - mean_x * mean_y
+    a, b = _STABLE
+    likeness = (2 * mean_x * mean_y + a) * (2 * together + b)
+    likeness = likeness / ((mean_x**2 + mean_y**2 + a) * (spread_x + spread_y + b))
+    return np.asarray(likeness.mean((1, 2, 3)).numpy(), np.float64)
+
+
+def _luminance(pictures: Pixels) -> torch.Tensor:
+    weights = torch.tensor([0.299, 0.587, 0.114])
+    return (torch.from_numpy(np.array(pictures)).float() @ weights)[:, None]
+
+
+def _blur(x: torch.Tensor) -> torch.Tensor:
+    offsets = torch.arange(_WINDOW) - _WINDOW // 2
+    kernel = torch.exp(-(offsets**2) / (2 * _SPREAD**2))
+    kernel = kernel / kernel.sum()
+    rows = torch.nn.functional.conv2d(x, kernel.view(1, 1, -1, 1))
+    return torch.nn.functional.conv2d(rows, kernel.view(1, 1, 1, -1))
+
+
 @torch.inference_mode()
 def lpips_of_pixels(network: LPIPS, real: Pixels, rivals: Mapping[str, Pixels]) -> dict[str, NDArray[np.float64]]:
     """LPIPS of every rival's pictures against the real ones `[N, H, W, 3]` → `[N]` for each rival.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dreamcade.core.errors import MissingExtraError
-from dreamcade.evaluation.closed_loop import Drive
-from dreamcade.evaluation.rollouts import CURVE, HORIZONS, OpenLoop
-from dreamcade.evaluation.steering import SteerTry
 
 try:
     import matplotlib
@@ -21,6 +19,10 @@ try:
 except ImportError as error:
     raise MissingExtraError("an evaluation's plots", "train") from error
 
+TICKS_SHOWN = (1, 4, 16, 64, 256)
+TITLES = {
+    "psnr": "PSNR, dB (higher is better)", "ssim": "SSIM (higher is better)", "lpips": "LPIPS (lower is better)",
+}  # fmt: skip
 COLOURS = {"dream": "#2563eb", "persistence": "#94a3b8", "codec": "#16a34a", "real": "#ea580c"}
 LABELS = {"dream": "dream", "persistence": "persistence", "codec": "codec floor"}
 _STYLE: dict[str, Any] = {
@@ -43,29 +45,43 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def plot_horizons(open_loop: OpenLoop) -> bytes:
-    """PSNR and LPIPS against the number of frames ahead, with the quartiles of the dream's windows."""
-    with _figure(2) as (figure, (left, right)):
-        pairs = ((left, CURVE, open_loop.psnr, "PSNR, dB (higher is better)"),
-                 (right, HORIZONS, open_loop.lpips, "LPIPS (lower is better)"))  # fmt: skip
-        for axes, horizons, scores, title in pairs:
-            for source, values in scores.items():
-                axes.plot(horizons, values.mean(0), "o-", ms=3.5, color=COLOURS[source], label=LABELS[source])
-            low, high = np.percentile(scores["dream"], [25, 75], axis=0)
-            axes.fill_between(horizons, low, high, color=COLOURS["dream"], alpha=0.12, lw=0)
-            axes.set(title=title, xlabel="frames ahead", xscale="log", xticks=HORIZONS, xticklabels=HORIZONS)
+class Played(Protocol):
+    """One play of a pilot, as far as it is drawn."""
+
+    @property
+    def tick_rate(self) -> float: ...
+    @property
+    def brightness(self) -> list[float]: ...
+    @property
+    def contrast(self) -> list[float]: ...
+    @property
+    def change(self) -> list[float]: ...
+
+
+def plot_horizons(
+    points: Mapping[str, Sequence[int]], scores: Mapping[str, Mapping[str, NDArray[np.float64]]]
+) -> bytes:
+    """Every measure `[windows, N]` of every source against the frames ahead (`points` `[N]`), with quartiles."""
+    with _figure(len(scores)) as (figure, panels):
+        for axes, (measure, sources) in zip(panels, scores.items(), strict=True):
+            for source, values in sources.items():
+                axes.plot(points[measure], values.mean(0), "o-", ms=3.5, color=COLOURS[source], label=LABELS[source])
+            low, high = np.percentile(sources["dream"], [25, 75], axis=0)
+            axes.fill_between(points[measure], low, high, color=COLOURS["dream"], alpha=0.12, lw=0)
+            shown = [h for h in TICKS_SHOWN if h <= points[measure][-1]]
+            axes.set(title=TITLES[measure], xlabel="frames ahead", xscale="log", xticks=shown, xticklabels=shown)
             axes.minorticks_off()
-        left.legend()
+        panels[0].legend()
         return _png(figure)
 
 
-def plot_steering(dream: Sequence[SteerTry], real: Sequence[SteerTry]) -> bytes:
-    """How far the scene turned under left and right, every try a point."""
+def plot_steering(dream: Sequence[tuple[float, float]], real: Sequence[tuple[float, float]]) -> bytes:
+    """How far the scene turned under left and right (degrees), every try a point."""
     with _figure() as (figure, (axes,)):
         for name, tries in (("dream", dream), ("real", real)):
             if tries:
-                axes.scatter([t.left for t in tries], [t.right for t in tries], s=18, alpha=0.7,
-                             color=COLOURS[name], label=name)  # fmt: skip
+                left, right = zip(*tries, strict=True)
+                axes.scatter(left, right, s=18, alpha=0.7, color=COLOURS[name], label=name)
         axes.axhline(0, color="#64748b", lw=0.8)
         axes.axvline(0, color="#64748b", lw=0.8)
         axes.set(title="Turn of the scene after 8 ticks", xlabel="wheel left, degrees", ylabel="wheel right, degrees")
@@ -73,42 +89,41 @@ def plot_steering(dream: Sequence[SteerTry], real: Sequence[SteerTry]) -> bytes:
         return _png(figure)
 
 
-def plot_survival(dream: Sequence[Drive], real: Sequence[Drive]) -> bytes:
-    """Share of drives still on the road, and the share of time with the wheel turned, drive by drive."""
-    with _figure(2) as (figure, (left, right)):
-        for offset, (name, drives) in enumerate((("dream", dream), ("real", real))):
-            if not drives:
-                continue
-            ends = sorted(d.seconds for d in drives if not d.survived)
-            limit = max(d.limit / d.tick_rate for d in drives)
-            alive = [1 - i / len(drives) for i in range(len(ends) + 1)]
-            left.step([0, *ends, limit], [*alive, alive[-1]], where="post", color=COLOURS[name], label=name, lw=2)
-            shares = sorted(float((np.abs(d.steer) > 0.1).mean()) for d in drives if d.steer)
-            right.bar(np.arange(len(shares)) + 0.4 * offset, shares, 0.4, color=COLOURS[name], label=name)
-        left.set(title="Drives still on the road", xlabel="seconds", ylim=(0, 1.05))
-        right.set(title="Share of frames with |steer| > 0.1", xlabel="drive, sorted", xticks=[])
-        left.legend()
-        right.legend()
+def plot_plays(dream: Sequence[Played], real: Sequence[Played]) -> bytes:
+    """Brightness, contrast and movement against time, one line per play: a dream that melts drifts from the game."""
+    panels = {"brightness": "Brightness (0…255)", "contrast": "Contrast (deviation)", "change": "Movement (0…255)"}
+    with _figure(len(panels)) as (figure, all_axes):
+        for name, plays in (("real", real), ("dream", dream)):
+            for axes, field in zip(all_axes, panels, strict=True):
+                for play in plays:
+                    values = _per_second(getattr(play, field), play.tick_rate)
+                    axes.plot(np.arange(len(values)), values, color=COLOURS[name], alpha=0.4, lw=0.9)
+                axes.plot([], [], color=COLOURS[name], label=name)
+        for axes, title in zip(all_axes, panels.values(), strict=True):
+            axes.set(title=title, xlabel="seconds")
+        all_axes[0].legend()
         return _png(figure)
 
 
-def plot_long_play(dream: Sequence[Drive], real: Sequence[Drive]) -> bytes:
-    """Brightness and contrast against time: a dream that melts drifts away from the game."""
-    with _figure(2) as (figure, panels):
-        for name, drives in (("dream", dream), ("real", real)):
-            for axes, field in zip(panels, ("brightness", "contrast"), strict=True):
-                for drive in drives:
-                    every = max(1, round(drive.tick_rate / 2))
-                    values = np.asarray(getattr(drive, field))[::every]
-                    axes.plot(
-                        np.arange(len(values)) * every / drive.tick_rate,
-                        values,
-                        color=COLOURS[name],
-                        alpha=0.35,
-                        lw=0.9,
-                    )
-                axes.plot([], [], color=COLOURS[name], label=name)
-        panels[0].set(title="Brightness (0…255)", xlabel="seconds")
-        panels[1].set(title="Contrast (deviation)", xlabel="seconds")
+def _per_second(values: Sequence[float], tick_rate: float) -> NDArray[np.float64]:
+    each = max(1, round(tick_rate))
+    whole = len(values) // each * each
+    means: NDArray[np.float64] = np.asarray(values[:whole], np.float64).reshape(-1, each).mean(1)
+    return means
+
+
+def plot_drift(names: Sequence[str], looks: NDArray[np.float64], real: NDArray[np.float64], seconds: float) -> bytes:
+    """Looks `[N, names]` of a long play, one every `seconds`, over the band in which nine in ten real frames lie."""
+    with _figure(len(names)) as (figure, panels):
+        time = np.arange(1, len(looks) + 1) * seconds
+        for i, (axes, name) in enumerate(zip(panels, names, strict=True)):
+            low, high = np.percentile(real[:, i], [5, 95])
+            axes.axhspan(low, high, color=COLOURS["real"], alpha=0.15, lw=0, label="real play")
+            axes.axhline(real[:, i].mean(), color=COLOURS["real"], lw=1)
+            axes.plot(time, looks[:, i], color=COLOURS["dream"], lw=0.8, alpha=0.5)
+            width = max(1, len(looks) // 40)
+            smooth = np.convolve(looks[:, i], np.ones(width) / width, "valid")
+            axes.plot(time[width - 1 :], smooth, color=COLOURS["dream"], lw=1.8, label="dream")
+            axes.set(title=name.capitalize(), xlabel="seconds")
         panels[0].legend()
         return _png(figure)

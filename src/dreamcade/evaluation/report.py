@@ -12,8 +12,8 @@ from typing import Any
 from PIL import Image
 
 from dreamcade.core.files import atomic_path
-from dreamcade.evaluation.criteria import Criterion
-from dreamcade.evaluation.rollouts import HORIZONS
+from dreamcade.evaluation.axis import Axis, Criterion
+from dreamcade.evaluation.peers import PEERS
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #0f172a; --soft: #64748b; --paper: #fff; --line: #e2e8f0; --card: #f8fafc; }
@@ -30,35 +30,24 @@ th, td { text-align: left; padding: .45rem .8rem; border-bottom: 1px solid var(-
 .verdict { display: inline-block; min-width: 3.4rem; text-align: center; border-radius: 99px; font-weight: 600;
   font-size: .82rem; padding: .1rem .7rem; color: #fff; }
 .yes { background: #16a34a; } .no { background: #dc2626; } .none { background: #94a3b8; }
-.big { display: flex; gap: 1rem; flex-wrap: wrap; margin: 1.4rem 0; }
-.big div { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: .8rem 1.2rem;
-  flex: 1; }
-.big b { display: block; font-size: 1.7rem; font-variant-numeric: tabular-nums; } .big span { color: var(--soft); }
+nav { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; margin: 1rem 0; } nav a { color: #2563eb; }
+.summary td:first-child { white-space: nowrap; font-weight: 600; }
 """
 
 
-def write_report(
-    path: Path, figures: Mapping[str, Any], criteria: Sequence[Criterion], plots: Mapping[str, bytes],
-    sheets: Mapping[str, Image.Image],
-) -> None:  # fmt: skip
-    """Writes the page to `path`. `plots` (PNG bytes) and `sheets` are shown in order under their captions."""
+def write_report(path: Path, figures: Mapping[str, Any], axes: Sequence[Axis]) -> None:
+    """Writes the page to `path`: the verdicts, then every axis with its table, clips, plots and pictures."""
     title = f"{html.escape(str(figures['world']))}: evaluation"
     parts = [
         f"<h1>{title}</h1>",
         f"<p>{html.escape(_origin(figures))}</p>",
-        _headline(figures),
+        _navigation(axes),
+        _summary(axes),
         "<h2>What must hold</h2>",
-        _criteria_table(criteria),
-        "<h2>Frames ahead</h2>",
-        "<p>Sessions are primed with real context and rolled out under the recorded actions. Persistence repeats the "
-        "last context frame; the codec floor is the real frame, encoded and decoded. In brackets: 95 % interval, "
-        "episodes drawn with replacement.</p>",
-        _horizon_table(figures),
-        "<h2>Dream and game, side by side</h2>",
-        _closed_loop_table(figures),
-        *(_figure(_image(png, name), name) for name, png in plots.items()),
-        "<h2>Pictures</h2>",
-        *(_figure(_image(_jpeg(sheet), name, "jpeg"), name) for name, sheet in sheets.items()),
+        _criteria_table([line for axis in axes for line in axis.criteria]),
+        *(f"<p>{html.escape(note)}</p>" for note in figures["notes"]),
+        *(_section(axis) for axis in axes),
+        _peers(),
     ]
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
@@ -70,23 +59,33 @@ def write_report(
 
 
 def _origin(figures: Mapping[str, Any]) -> str:
-    quick = " Quick run: too few windows for firm figures." if figures.get("quick") else ""
+    quick = " Quick run: too little for firm figures." if figures.get("quick") else ""
     return (
-        f"{figures['windows']} windows of {figures['heldout_episodes']} held-out episodes, seed {figures['seed']}, "
-        f"{figures['sampling_steps']} sampling steps, {figures['seconds']:.0f} s on {figures['machine']}.{quick}"
+        f"{figures['heldout_episodes']} held-out episodes, seed {figures['seed']}, {figures['sampling_steps']} "
+        f"sampling steps, {figures['seconds']:.0f} s on {figures['machine']}.{quick}"
     )
 
 
-def _headline(figures: Mapping[str, Any]) -> str:
-    share, tries = figures.get("steer_response"), figures.get("steer_response_tries")
-    still, game = _number(figures.get("psnr_h16_persistence")), _number(figures.get("pilot_seconds_median_real"))
-    boxes = [
-        (_number(figures.get("psnr_codec"), " dB"), "codec floor"),
-        (_number(figures.get("psnr_h16"), " dB"), f"16 frames ahead (persistence {still})"),
-        (_number(None if share is None else 100 * share, " %"), f"of {tries or 'no'} starts answer the wheel"),
-        (_number(figures.get("pilot_seconds_median"), " s"), f"pilot, median (game {game})"),
-    ]  # fmt: skip
-    return '<div class="big">' + "".join(f"<div><b>{v}</b><span>{t}</span></div>" for v, t in boxes) + "</div>"
+def _navigation(axes: Sequence[Axis]) -> str:
+    return "<nav>" + "".join(f'<a href="#{a.name}">{html.escape(a.title)}</a>' for a in axes) + "</nav>"
+
+
+def _summary(axes: Sequence[Axis]) -> str:
+    rows = []
+    for axis in axes:
+        judged = [line.passed for line in axis.criteria if line.passed is not None]
+        word = (
+            ("none", "open")
+            if not judged
+            else ("yes", "holds")
+            if all(judged)
+            else ("no", f"{sum(judged)} of {len(judged)}")
+        )
+        rows.append(
+            f"<tr><td>{html.escape(axis.title)}</td><td>{html.escape(axis.verdict)}</td>"
+            f'<td><span class="verdict {word[0]}">{word[1]}</span></td></tr>'
+        )
+    return f'<table class="summary">{"".join(rows)}</table>'
 
 
 def _criteria_table(criteria: Sequence[Criterion]) -> str:
@@ -100,45 +99,32 @@ def _criteria_table(criteria: Sequence[Criterion]) -> str:
     return f"<table>{head}{''.join(rows)}</table>"
 
 
-def _horizon_table(figures: Mapping[str, Any]) -> str:
-    head = "".join(f'<th class="n">{n}</th>' for n in ("dream", "persistence", "codec floor"))
-    rows = []
-    for measure, digits in (("psnr", 2), ("lpips", 3)):
-        for h in HORIZONS:
-            key = f"{measure}_h{h}"
-            low, high = figures[f"{key}_interval"]
-            dream = f"{figures[key]:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-            rest = [f"{figures[f'{key}_{s}']:.{digits}f}" for s in ("persistence", "codec")]
-            cells = "".join(f'<td class="n">{value}</td>' for value in (dream, *rest))
-            rows.append(f"<tr><td>{'PSNR, dB' if measure == 'psnr' else 'LPIPS'}, {h} ahead</td>{cells}</tr>")
-    return f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
+def _section(axis: Axis) -> str:
+    parts = [f'<h2 id="{axis.name}">{html.escape(axis.title)}</h2>', f"<p>{html.escape(axis.explanation)}</p>"]
+    parts += [f"<p>{html.escape(note)}</p>" for note in axis.notes]
+    if axis.rows:
+        parts.append(_table(axis.columns, axis.rows))
+    parts += [_figure(_image(data, name, "webp"), name) for name, data in axis.clips.items()]
+    parts += [_figure(_image(png, name), name) for name, png in axis.plots.items()]
+    parts += [_figure(_image(_jpeg(sheet), name, "jpeg"), name) for name, sheet in axis.sheets.items()]
+    return "".join(parts)
 
 
-def _closed_loop_table(figures: Mapping[str, Any]) -> str:
-    limit = figures.get("pilot_limit")
-    names = {
-        "pilot_seconds_median": "Pilot: median seconds on the road",
-        f"pilot_reached_{round(limit or 0)}s": "Pilot: drives that lasted",
-        "pilot_starts": "Pilot: drives",
-        "pilot_steer_share": "Share of frames with |steer| > 0.1",
-        "pilot_bends_per_minute": "Bends a minute",
-        "pilot_frame_difference": "Mean difference of neighbouring frames (0…255)",
-        "steer_response": "Starts where left and right turn the scene the right way",
-        "steer_response_tries": "Starts tried",
-    }
-    rows = "".join(
-        f'<tr><td>{text}</td><td class="n">{_number(figures.get(key))}</td>'
-        f'<td class="n">{_number(figures.get(key + "_real"))}</td></tr>'
-        for key, text in names.items()
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f'<th class="{"n" if i else ""}">{html.escape(name)}</th>' for i, name in enumerate(columns))
+    body = "".join(
+        "<tr>" + "".join(f'<td class="{"n" if i else ""}">{html.escape(v)}</td>' for i, v in enumerate(row)) + "</tr>"
+        for row in rows
     )
-    notes = "".join(f"<p>{html.escape(note)}</p>" for note in figures.get("notes", []))
-    return f'{notes}<table><tr><th></th><th class="n">dream</th><th class="n">game</th></tr>{rows}</table>'
+    return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def _number(value: float | None, unit: str = "") -> str:
-    if value is None:
-        return "—"
-    return f"{value}{unit}" if isinstance(value, int) else f"{value:.3g}{unit}"
+def _peers() -> str:
+    explanation = (
+        "What others have published, each measured in its own way on its own game: next-frame PSNR depends on how much "
+        "moves between two frames, so none of these figures ranks against ours without persistence beside it."
+    )
+    return f'<h2 id="peers">Others</h2><p>{explanation}</p>' + _table(("system", "figure", "caveat"), PEERS)
 
 
 def _figure(image: str, caption: str) -> str:

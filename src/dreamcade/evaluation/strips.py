@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,3 +49,19 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     """PNG, atomically."""
     with atomic_path(path) as temporary:
         picture.save(temporary, "PNG", optimize=True)
+
+
+def clip(real: Pixels, dreamed: Pixels, tick_rate: float, width: int = 300) -> bytes:
+    """An animated WebP of two plays `[T, H, W, 3]` side by side at the game's own pace."""
+    height = round(real.shape[1] * width / real.shape[2])
+    pictures = []
+    for pair in zip(real, dreamed, strict=True):
+        picture = Image.new("RGB", (2 * width + _GAP, height), _PAPER)
+        for column, pixels in enumerate(pair):
+            small = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
+            picture.paste(small, (column * (width + _GAP), 0))
+        pictures.append(picture)
+    buffer = io.BytesIO()
+    options = {"save_all": True, "append_images": pictures[1:], "duration": round(1000 / tick_rate), "loop": 0}
+    pictures[0].save(buffer, "WEBP", quality=60, method=2, **options)
+    return buffer.getvalue()

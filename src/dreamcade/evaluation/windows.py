@@ -90,3 +90,32 @@ def driving(slowest: float = 5.0, fastest: float = np.inf, wheels: int = 1, asla
         return np.asarray(allowed, np.bool_)
 
     return eligible
+
+
+def off_road(fastest: float) -> Eligible:
+    """Frames where the car is on the grass with all wheels, and slow."""
+
+    def eligible(dataset: Dataset, episode: EpisodeInfo) -> NDArray[np.bool_]:
+        slow = dataset.column(episode, "speed") <= fastest
+        return np.asarray(slow & (dataset.column(episode, "on_track") == 0), np.bool_)
+
+    return eligible
+
+
+def where(column: str, low: float = -np.inf, high: float = np.inf) -> Eligible:
+    """Frames where a recorded column lies between two values."""
+
+    def eligible(dataset: Dataset, episode: EpisodeInfo) -> NDArray[np.bool_]:
+        values = dataset.column(episode, column)
+        return np.asarray((values >= low) & (values <= high), np.bool_)
+
+    return eligible
+
+
+def every(*parts: Eligible) -> Eligible:
+    """Frames where all of these hold."""
+
+    def eligible(dataset: Dataset, episode: EpisodeInfo) -> NDArray[np.bool_]:
+        return np.asarray(np.logical_and.reduce([part(dataset, episode) for part in parts]), np.bool_)
+
+    return eligible

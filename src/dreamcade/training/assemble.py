@@ -23,17 +23,15 @@ from dreamcade.world.manifest import check_name
 CARD_FIGURES = {
     "windows": "held-out windows",
     "psnr_codec": "codec, PSNR in dB",
-    "psnr_h1": "next frame, PSNR in dB",
-    "psnr_h1_persistence": "next frame, persistence",
+    "psnr_next": "next frame, PSNR in dB",
+    "psnr_next_persistence": "next frame, persistence",
+    "lpips_next": "next frame, LPIPS",
     "psnr_h16": "16 frames ahead, PSNR in dB",
     "psnr_h16_persistence": "16 frames ahead, persistence",
-    "steer_response": "share of steering answered the right way",
-    "pilot_seconds_median": "pilot's median seconds on the road",
-    "pilot_limit": "of at most",
-    "pilot_steer_share": "pilot's share of steering",
-    "pilot_steer_share_real": "the same in the game",
+    "control_ratio": "actions named from the dream, over real frames",
+    "drift_contrast": "change of contrast after 10,000 frames",
 }
-"""Which of an evaluation's figures a card shows, and what it calls them."""
+"""Which of an evaluation's figures a card shows where they were measured, and what it calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +131,11 @@ def card_figures(file: Path | None) -> dict[str, Any]:
         return {}
     try:
         figures = json.loads(file.read_text())
-        return {"evaluation": {title: figures[key] for key, title in CARD_FIGURES.items()}}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        known = {title: figures[key] for key, title in CARD_FIGURES.items() if figures.get(key) is not None}
+        if not known:
+            raise KeyError("no figure that a card shows")
+        return {"evaluation": {**known, "verdicts": dict(figures["summary"])}}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInputError(
             f"{file} must be what `dreamcade evaluate --json` writes; {type(error).__name__}: {error}"
         ) from error

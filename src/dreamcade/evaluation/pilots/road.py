@@ -97,3 +97,11 @@ def trace_road(mask: Mask, bottom: float = 0.66, top: float = 0.20, reach: float
         centre = float(columns[near].mean())
         trail.append(((row + 0.5) / height, centre))
     return np.array(trail, np.float64).reshape(-1, 2)
+
+
+def kerbs_in(pixels: Pixels) -> float:
+    """Share of the picture above the panel that is the red of kerbs; the car, which is red too, is left out."""
+    height, width = pixels.shape[:2]
+    red = (pixels[..., 0] > 150) & (pixels[..., 1] < 90) & (pixels[..., 2] < 90)
+    red[round(CAR.top * height) - 4 : round(CAR.bottom * height) + 4, round(0.44 * width) : round(0.56 * width)] = False
+    return float(red[: round(BELOW.bottom * height)].mean())

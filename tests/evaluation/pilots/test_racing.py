@@ -8,7 +8,7 @@ import pytest
 from dreamcade.core.controls import Axis, Controls
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import Pixels
-from dreamcade.evaluation.pilot import Pilot, PilotConfig
+from dreamcade.evaluation.pilots.racing import RacingPilot, RacingPilotConfig
 
 Act = Callable[..., dict[str, float]]
 
@@ -19,7 +19,7 @@ GRASS = np.full((480, 720, 3), (100, 202, 100), np.uint8)
 def act(racing_controls: Controls, road_picture: Callable[..., Pixels]) -> Act:
     def act_on(**options: float) -> dict[str, float]:
         pixels = road_picture(height=480, width=720, **options)
-        return racing_controls.decode(Pilot(racing_controls).act(pixels))
+        return racing_controls.decode(RacingPilot(racing_controls).act(pixels))
 
     return act_on
 
@@ -39,13 +39,13 @@ def test_steers_where_the_road_goes(act: Act, lean: float) -> None:
 def test_brakes_when_fast(racing_controls: Controls, road_picture: Callable[..., Pixels]) -> None:
     picture = road_picture(height=480, width=720)
     picture[438:468, 90:108] = 255
-    action = racing_controls.decode(Pilot(racing_controls).act(picture))
+    action = racing_controls.decode(RacingPilot(racing_controls).act(picture))
     assert action["gas"] == 0
     assert action["brake"] > 0
 
 
 def test_lost_after_so_many_frames_in_a_row(racing_controls: Controls, road_picture: Callable[..., Pixels]) -> None:
-    pilot = Pilot(racing_controls, PilotConfig(lost_frames=5))
+    pilot = RacingPilot(racing_controls, RacingPilotConfig(lost_frames=5))
     road = road_picture(height=480, width=720)
     for _ in range(4):
         pilot.act(GRASS)
@@ -59,4 +59,4 @@ def test_lost_after_so_many_frames_in_a_row(racing_controls: Controls, road_pict
 
 def test_needs_its_controls() -> None:
     with pytest.raises(BadInputError, match="lacks brake, gas"):
-        Pilot(Controls(axes=(Axis("steer"),)))
+        RacingPilot(Controls(axes=(Axis("steer"),)))

@@ -8,7 +8,7 @@ import pytest
 
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import Pixels
-from dreamcade.evaluation.road import read_speed, road_ahead, road_below, road_mask, trace_road
+from dreamcade.evaluation.pilots.road import read_speed, road_ahead, road_below, road_mask, trace_road
 
 Draw = Callable[..., Pixels]
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from dreamcade.core.types import Pixels
-from dreamcade.evaluation.registration import scene_turn
+from dreamcade.evaluation.rules.registration import scene_turn
 
 
 def scene() -> Image.Image:

@@ -1,0 +1,124 @@
+"""The rules of first-person games: walls stop who walks into them, and turning all the way round comes back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamcade.evaluation.axis import Axis, at_least, number
+from dreamcade.evaluation.lpips import LPIPS
+from dreamcade.evaluation.metrics import lpips_of_pixels, psnr
+from dreamcade.evaluation.rules.experiment import Outcome, run_script
+from dreamcade.evaluation.rules.setting import Setting
+from dreamcade.evaluation.strips import contact_sheet
+from dreamcade.evaluation.windows import anywhere, choose_windows, where
+from dreamcade.games.doom.floorplan import FloorPlan
+from dreamcade.games.doom.game import TICS_PER_TICK, TURN_SPEED, DoomGame
+
+PUSH_TICKS = 24
+TURN_TICKS = round(360 / (TURN_SPEED * TICS_PER_TICK))
+LEAP = 48.0
+"""Map units between readings beyond which the network has changed its mind about where it is: no movement."""
+ENOUGH_PLAYS = 8
+
+
+def walking_rules(setting: Setting) -> Axis:
+    """Figures `through_walls` (share of movements), `walked_into_wall` (map units), `round_psnr`, `round_lpips` (first
+    against last frame of a full turn); each also with `_real`."""
+    axis = Axis(
+        "rules",
+        "Rules",
+        "From the same moments, the same script in the dream and in the real game: walking on into a wall, and a full "
+        "turn on the spot. Places are read from the frames by the network of the control axis; a movement between two "
+        "of its readings that crosses a wall of the map counts as one through a wall (what it misreads of the game "
+        "itself stands beside).",
+        columns=("", "dream", "game"),
+    )
+    _push(axis, setting)
+    _turn(axis, setting)
+    through, back, game = (axis.figures.get(key) for key in ("through_walls", "round_lpips", "round_lpips_real"))
+    axis.verdict = (
+        f"{number(None if through is None else 100 * (1 - through), 1)} % of movements keep out of walls; after a full "
+        f"turn the first view comes back to LPIPS {number(back, 3)} (game {number(game, 3)})."
+    )
+    return axis
+
+
+def _push(axis: Axis, setting: Setting) -> None:
+    windows = choose_windows(setting.dataset, setting.plan.rule_starts, 1, setting.seed + 3, where("ahead", high=64))
+    forward = setting.dataset.meta.controls.encode({"move": 1.0})
+    plan = _floor_plan(setting)
+    for name, side in setting.sides():
+        suffix = "" if name == "dream" else "_real"
+        outcome = run_script(side, windows, [forward] * PUSH_TICKS, setting.reader, seed=setting.seed,
+                             what=f"walking into walls, {name}", progress=setting.progress)  # fmt: skip
+        axis.figures[f"through_walls{suffix}"] = through_walls(outcome, plan)
+        axis.figures[f"walked_into_wall{suffix}"] = float(np.median(outcome.columns["speed"].sum(1) * TICS_PER_TICK))
+        if name == "dream":
+            pictures = [outcome.first[:4], outcome.last[:4]]
+            axis.sheets["Walking on into a wall: before, and 24 ticks later."] = contact_sheet(
+                pictures, [f"start {i + 1}" for i in range(len(pictures[0]))], ["before", "after"]
+            )
+    rows = {"through_walls": "Share of movements through a wall",
+            "walked_into_wall": f"Map units walked in {PUSH_TICKS} ticks into a wall, median"}  # fmt: skip
+    for key, words in rows.items():
+        axis.rows.append((words, number(axis.figures[key], 3), number(axis.figures.get(f"{key}_real"), 3)))
+    kept = 100 * (1 - axis.figures["through_walls"])
+    axis.criteria.append(at_least("Movements that keep out of walls", kept, 98.0, " %", len(windows) >= ENOUGH_PLAYS))
+
+
+def _floor_plan(setting: Setting) -> FloorPlan:
+    game = DoomGame(setting.dataset.meta.game, (64, 48))
+    game.reset(0)
+    plan = game.floor_plan
+    game.close()
+    return plan
+
+
+def through_walls(outcome: Outcome, plan: FloorPlan) -> float:
+    """Share of the movements between two readings that cross a wall."""
+    crossed, moved = 0, 0
+    for x, y in zip(smooth(outcome.columns["x"]), smooth(outcome.columns["y"]), strict=True):
+        for t in range(len(x) - 1):
+            if math.hypot(x[t + 1] - x[t], y[t + 1] - y[t]) > LEAP:
+                continue
+            moved += 1
+            crossed += plan.crosses_wall(x[t], y[t], x[t + 1], y[t + 1])
+    return crossed / max(moved, 1)
+
+
+def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Running medians of five along the last axis: single misreadings do not count."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, ((0, 0), (2, 2)), mode="edge"), 5, 1)
+    medians: NDArray[np.float64] = np.median(windows, -1)
+    return medians
+
+
+def _turn(axis: Axis, setting: Setting) -> None:
+    windows = choose_windows(setting.dataset, setting.plan.rule_starts, 1, setting.seed + 4, anywhere)
+    turn = setting.dataset.meta.controls.encode({"turn": 1.0})
+    lpips = LPIPS.load()
+    for name, side in setting.sides():
+        suffix = "" if name == "dream" else "_real"
+        outcome = run_script(side, windows, [turn] * TURN_TICKS, setting.reader, seed=setting.seed,
+                             what=f"full turn, {name}", progress=setting.progress)  # fmt: skip
+        before, after = np.stack(outcome.first), np.stack(outcome.last)
+        axis.figures[f"round_psnr{suffix}"] = float(psnr(before, after).mean())
+        axis.figures[f"round_lpips{suffix}"] = float(lpips_of_pixels(lpips, before, {"after": after})["after"].mean())
+        others = np.roll(after, 1, 0)
+        axis.figures[f"round_lpips_others{suffix}"] = float(lpips_of_pixels(lpips, before, {"o": others})["o"].mean())
+        rows: list[Sequence[NDArray[np.uint8]]] = [outcome.first[:5], outcome.last[:5]]
+        axis.sheets[f"A full turn, {name}: before and after."] = contact_sheet(
+            rows, [f"start {i + 1}" for i in range(len(rows[0]))], ["before", "after"]
+        )
+    for key, words, digits in (("round_psnr", "A full turn: first against last view, PSNR, dB", 1),
+                               ("round_lpips", "The same, LPIPS", 3),
+                               ("round_lpips_others", "LPIPS to the view of another start", 3)):  # fmt: skip
+        axis.rows.append((words, number(axis.figures[key], digits), number(axis.figures.get(f"{key}_real"), digits)))
+    nearer = 1 - axis.figures["round_lpips"] / max(axis.figures["round_lpips_others"], 1e-6)
+    axis.figures["round_nearer"] = nearer
+    axis.criteria.append(at_least("A full turn comes back: nearer than another place by", 100 * nearer, 30.0, " %",
+                                  len(windows) >= ENOUGH_PLAYS))  # fmt: skip
