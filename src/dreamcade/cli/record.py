@@ -33,13 +33,13 @@ def record(
     out: Annotated[Path, typer.Option(help="Folder of the dataset; an unfinished one is taken up.")],
     episodes: Annotated[int, typer.Option(help="How many episodes the dataset shall have.")] = 24,
     size: Annotated[str | None, typer.Option(help="Frame size, WIDTHxHEIGHT; the game's own by default.")] = None,
-    controls: Annotated[
-        Path | None, typer.Option(help="JSON file that names the controls of a gym: game; see docs/your-own-game.md.")
-    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed: same recording.")] = 0,
     ticks: Annotated[int, typer.Option(help="Length of an episode in ticks.")] = 1000,
     workers: Annotated[int | None, typer.Option(help="Processes; one per core unless given.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    controls: Annotated[
+        Path | None, typer.Option(help="JSON file that names the controls of a gym: game; see docs/your-own-game.md.")
+    ] = None,
 ) -> None:
     """Record a real game with a scripted driver that covers it.
 

@@ -58,7 +58,9 @@ def make_game(name: str, size: Size | None = None, controls_file: Path | None = 
             raise BadInputError(f"{name} has controls of its own; leave the file of controls out")
         entry = GAMES[name]
         return entry.make(name, size or entry.size)
-    if not name.startswith("gym:"):
+    # Another version of a game that has an adapter of its own is a slip, not a wish for another game.
+    unversioned = {known.rpartition("-v")[0] for known in GAMES if known.startswith("gym:")}
+    if not name.startswith("gym:") or name in unversioned or name.rpartition("-v")[0] in unversioned:
         raise UnknownNameError("game", name, game_names())
     return GymnasiumGame(name, size, controls_file)
 
