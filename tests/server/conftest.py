@@ -16,8 +16,9 @@ from dreamcade.core.controls import Axis, Button, Controls
 from dreamcade.core.errors import UnknownNameError, WorldError
 from dreamcade.core.types import FrameTiming
 from dreamcade.server.app import Limits, create_app
-from dreamcade.server.arcade import Arcade, Stage
+from dreamcade.server.arcade import Arcade
 from dreamcade.server.encoding import encode_jpeg
+from dreamcade.server.stage import Stage
 
 CONTROLS = Controls(
     axes=(

@@ -10,7 +10,8 @@ import pytest
 import simplejpeg
 
 from dreamcade.core.errors import UnknownNameError, WorldError
-from dreamcade.server.arcade import Arcade, Stage, describe_world, load_stage
+from dreamcade.server.arcade import Arcade, describe_world, load_stage
+from dreamcade.server.stage import Stage
 from dreamcade.world import World
 
 Load = Callable[[str], Stage]

@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from dreamcade.cli.record_human import record_human
 from dreamcade.codec.config import comfortable_size
-from dreamcade.core.errors import BadInputError
+from dreamcade.core.errors import BadInputError, UnknownNameError
 from dreamcade.core.files import write_json
 from dreamcade.dataset.format import DatasetMeta, Split
 from dreamcade.dataset.pool import available_cores, write_parallel
@@ -24,6 +25,7 @@ from dreamcade.games.registry import game_names, make_driver, make_game
 SIZE_STEP = 8
 """Frames that a codec can learn have sides of so many pixels, or a multiple of it."""
 
+POLICIES = ("driver", "human")
 SEED_STRIDE = 1_000_000
 """Episode i of recording S has seed S · stride + i: recordings with different seeds share no track."""
 
@@ -37,11 +39,15 @@ def record(
     ticks: Annotated[int, typer.Option(help="Length of an episode in ticks.")] = 1000,
     workers: Annotated[int | None, typer.Option(help="Processes; one per core unless given.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    policy: Annotated[
+        str, typer.Option(help="Who plays: the game's own driver, or human: you, in the browser.")
+    ] = "driver",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page, with --policy human.")] = 8710,
     controls: Annotated[
         Path | None, typer.Option(help="JSON file that names the controls of a gym: game; see docs/your-own-game.md.")
     ] = None,
 ) -> None:
-    """Record a real game with a scripted driver that covers it.
+    """Record a real game: a scripted driver that covers it plays, or (--policy human) you do, in the browser.
 
     Example: dreamcade record gym:CarRacing-v3 --episodes 24 --size 720x480 --seed 0 --out data/racing
     """
@@ -49,10 +55,15 @@ def record(
     for name, value in (("episodes", episodes), ("ticks", ticks), ("workers", 1 if workers is None else workers)):
         if value < 1:
             raise BadInputError(f"--{name} must be 1 or more; got {value}")
+    if policy not in POLICIES:
+        raise UnknownNameError("policy", policy, POLICIES)
     if seed < 0 or episodes > SEED_STRIDE:
         raise BadInputError(f"--seed must be 0 or more and --episodes at most {SEED_STRIDE}; got {seed} and {episodes}")
     try:
-        meta = _meta(game, frame_size, controls, seed, ticks)
+        meta = _meta(game, frame_size, controls, seed, ticks, policy)
+        if policy == "human":
+            record_human(DatasetWriter(out, meta), controls, seed * SEED_STRIDE, port)
+            return
         writer = DatasetWriter(out, meta)
         plan = writer.missing([seed * SEED_STRIDE + i for i in range(episodes)])
         started, stored = time.perf_counter(), len(writer.episodes)
@@ -74,10 +85,13 @@ def parse_size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _meta(name: str, size: tuple[int, int] | None, controls: Path | None, seed: int, ticks: int) -> DatasetMeta:
+def _meta(
+    name: str, size: tuple[int, int] | None, controls: Path | None, seed: int, ticks: int, policy: str
+) -> DatasetMeta:
     game = make_game(name, size, controls)
-    driver = type(make_driver(game)).__name__
-    recording: dict[str, str | int | float] = {"seed": seed, "ticks": ticks, "driver": driver}
+    recording: dict[str, str | int | float] = {"seed": seed, "ticks": ticks}
+    # Only a driver's play can be repeated from its seed.
+    recording |= {"policy": "human"} if policy == "human" else {"driver": type(make_driver(game)).__name__}
     # A game without an adapter of its own may draw any size; this is one near it that suits a codec.
     chosen = size or (game.size if name in game_names() else comfortable_size(*game.size))
     meta = DatasetMeta(game.name, game.controls, chosen, game.tick_rate, game.licence, "dreamcade record", recording)

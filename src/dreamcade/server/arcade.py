@@ -5,27 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from dreamcade.core.errors import DreamcadeError, UnknownNameError, WorldError
 
 if TYPE_CHECKING:
-    from dreamcade.engine.engine import Engine
-    from dreamcade.engine.runner import GameLoop
-    from dreamcade.world.world import World
+    from dreamcade.server.stage import Stage, StageWorld
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A world that can be played: its engine, and the loop that keeps its time."""
-
-    world: World
-    engine: Engine
-    loop: GameLoop
 
 
 class Arcade:
@@ -136,7 +124,7 @@ class Arcade:
             self.errors.append(error)
 
 
-def describe_world(world: World) -> dict[str, Any]:
+def describe_world(world: StageWorld) -> dict[str, Any]:
     """A world's entry in the gallery: title, controls, starts with the addresses of their thumbnails, card."""
     manifest = world.manifest
     return {
@@ -165,6 +153,7 @@ def load_stage(name: str, device: str = "auto", sampling_steps: int | None = Non
     from dreamcade.engine.engine import Engine
     from dreamcade.engine.runner import GameLoop
     from dreamcade.server.encoding import encode_jpeg
+    from dreamcade.server.stage import Stage
     from dreamcade.world.world import World
 
     world = World.load(name)

@@ -28,9 +28,9 @@ from dreamcade.server.outbox import Outbox
 from dreamcade.server.protocol import FrameMessage, ProtocolError, pack_frame, unpack_input
 
 if TYPE_CHECKING:
-    from dreamcade.engine.runner import EncodedFrame, Handle
-    from dreamcade.engine.session import Session
-    from dreamcade.server.arcade import Arcade, Stage
+    from dreamcade.engine.runner import EncodedFrame
+    from dreamcade.server.arcade import Arcade
+    from dreamcade.server.stage import Stage, StageHandle, StageSession
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +51,8 @@ class PlaySession:
         self.arcade = arcade
         self.outbox = Outbox(asyncio.get_running_loop())
         self._stage: Stage | None = None
-        self._session: Session | None = None
-        self._handle: Handle | None = None
+        self._session: StageSession | None = None
+        self._handle: StageHandle | None = None
         self._mistakes = 0
 
     async def run(self) -> None:

@@ -115,7 +115,7 @@ function figures(world) {
   const known = [
     ["picture", world.frame_size.join(" × ")],
     ["ticks a second", String(world.tick_rate)],
-    ["denoising steps", String(world.sampling_steps)],
+    ...(world.sampling_steps ? [["denoising steps", String(world.sampling_steps)]] : []), // a real game has none
   ];
   // A card nests its metrics one level deep, how good the world is first; whole sentences belong on the card's own
   // page, not here.

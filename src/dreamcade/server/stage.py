@@ -1,0 +1,100 @@
+"""What the arcade and a connection ask of whatever is played behind the page: a world's engine, or a real game."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dreamcade.core.controls import Controls
+from dreamcade.core.types import ActionVector
+from dreamcade.engine.handle import EncodedFrame
+
+Sink = Callable[[EncodedFrame], None]
+OnError = Callable[[Exception], None]
+
+
+class StageManifest(Protocol):
+    """What the gallery tells about it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def game(self) -> str: ...
+    @property
+    def controls(self) -> Controls: ...
+    @property
+    def frame_size(self) -> tuple[int, int]: ...
+    @property
+    def tick_rate(self) -> float: ...
+    @property
+    def sampling_steps(self) -> int: ...
+    @property
+    def card(self) -> Mapping[str, Any]: ...
+
+
+class StageStart(Protocol):
+    """A place to begin from."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def thumbnail(self) -> bytes: ...
+
+
+class StageWorld(Protocol):
+    """What can be played; `start` raises `UnknownNameError`."""
+
+    @property
+    def manifest(self) -> StageManifest: ...
+    @property
+    def starts(self) -> Sequence[StageStart]: ...
+    @property
+    def controls(self) -> Controls: ...
+    @property
+    def tick_rate(self) -> float: ...
+    def start(self, name: str | None) -> StageStart: ...
+
+
+class StageSession(Protocol):
+    """One player's play."""
+
+    def close(self) -> None: ...
+
+
+class StageEngine(Protocol):
+    """Opens plays."""
+
+    def open_session(self, seed: int = 0, start: str | None = None) -> Any: ...
+
+
+class StageHandle(Protocol):
+    """A play that runs; see `engine.handle.Handle`."""
+
+    def input(self, action: ActionVector, sequence: int, client_ms: float) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def reset(self, seed: int | None = None, start: str | None = None) -> None: ...
+    def detach(self) -> None: ...
+
+
+class StageLoop(Protocol):
+    """Keeps the time of every play that is attached; `stop` ends them."""
+
+    def attach(self, session: Any, sink: Sink, on_error: OnError | None = None) -> StageHandle: ...
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Something that can be played, what opens its plays, and the loop that keeps its time."""
+
+    world: StageWorld
+    engine: StageEngine
+    loop: StageLoop
