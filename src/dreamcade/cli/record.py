@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from dreamcade.cli.record_human import record_human
+from dreamcade.cli.record_videos import record_videos
 from dreamcade.codec.config import comfortable_size
 from dreamcade.core.errors import BadInputError, UnknownNameError
 from dreamcade.core.files import write_json
@@ -60,6 +61,11 @@ def record(
     if seed < 0 or episodes > SEED_STRIDE:
         raise BadInputError(f"--seed must be 0 or more and --episodes at most {SEED_STRIDE}; got {seed} and {episodes}")
     try:
+        if game.startswith("video:"):
+            began = time.perf_counter()
+            writer = record_videos(Path(game.removeprefix("video:")), out, frame_size, controls)
+            _report(writer, 0, time.perf_counter() - began, json)
+            return
         meta = _meta(game, frame_size, controls, seed, ticks, policy)
         if policy == "human":
             record_human(DatasetWriter(out, meta), controls, seed * SEED_STRIDE, port)

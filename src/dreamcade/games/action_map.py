@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamcade.core.bindings import AXIS_KEYS, FREE_KEYS
 from dreamcade.core.controls import Button, Controls
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector
@@ -35,16 +36,6 @@ WAYS = {
     "FIRE": Button("fire", ("Space",), "button:0", "right", "Fire"),
 }
 """The words that Atari's action names are made of."""
-FREE_KEYS = (
-    ("ArrowLeft", "KeyA"), ("ArrowUp", "KeyW"), ("ArrowRight", "KeyD"), ("ArrowDown", "KeyS"), ("Space",), ("KeyE",),
-    ("KeyQ",), ("KeyF",), ("KeyR",), ("Digit1",), ("Digit2",), ("Digit3",), ("Digit4",), ("Digit5",), ("Digit6",),
-    ("Digit7",), ("Digit8",), ("Digit9",),
-)  # fmt: skip
-"""Keys for buttons that nobody has named, in turn."""
-AXIS_KEYS = (
-    (("ArrowLeft", "KeyA"), ("ArrowRight", "KeyD")), (("ArrowDown", "KeyS"), ("ArrowUp", "KeyW")),
-    (("KeyQ",), ("KeyE",)), (("Digit1",), ("Digit2",)), (("Digit3",), ("Digit4",)), (("Digit5",), ("Digit6",)),
-)  # fmt: skip
 MOST_CONTROLS = len(FREE_KEYS)
 
 
