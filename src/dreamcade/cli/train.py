@@ -17,7 +17,7 @@ train_app = typer.Typer(name="train", help="Train a world from a dataset.", no_a
 
 Data = Annotated[Path, typer.Argument(help="Folder of the dataset (made by `dreamcade record`).")]
 WorldFolder = Annotated[Path, typer.Option("--world", help="Folder of the world to make; training files go beside it.")]
-PresetName = Annotated[str, typer.Option(help="smoke, laptop or gpu.")]
+PresetName = Annotated[str, typer.Option(help="smoke, small, laptop or gpu.")]
 Resume = Annotated[
     bool | None,
     typer.Option("--resume/--fresh", help="Go on from the checkpoint, where there is one, or replace it."),

@@ -77,8 +77,7 @@ class Step:
 def find_films(folder: Path, besides: Path | None = None) -> tuple[list[Film], list[str]]:
     """Every video in `folder` that has actions beside it, and what is wrong with the others, by file and time.
 
-    `besides` is a file that may lie there and is neither.
-    Raises `DatasetError` where there is no video at all.
+    `besides` is a file that may lie there and is neither. Raises `DatasetError` where there is no video at all.
     """
     videos = sorted(p for p in folder.glob("*") if p.suffix.lower() in VIDEO_ENDINGS) if folder.is_dir() else []
     if not videos:

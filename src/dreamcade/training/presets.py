@@ -40,6 +40,14 @@ PRESETS = {
         dynamics=DynamicsConfig(width=32, depth=2, heads=2, memory=4, memory_layers=(1,)),
         dynamics_training=DynamicsTraining(steps=12, batch=2, check_every=6, save_every=6),
     ),
+    # Two cores and half an hour: a first world of a simple game.
+    "small": Preset(
+        codec=CodecConfig(channels=48, coarse_width=160, coarse_blocks=2, fine_width=48, fine_blocks=2),
+        codec_training=CodecTraining(steps=2500),
+        codec_frames=1000,
+        dynamics=DynamicsConfig(width=128, depth=6, heads=4, condition_width=96),
+        dynamics_training=DynamicsTraining(steps=4000, peak_rate=2e-3),
+    ),
     # Two cores and a few hours.
     "laptop": Preset(
         codec=CodecConfig(),
