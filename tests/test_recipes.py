@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("gymnasium", reason="recording CarRacing needs the extra 'games'")
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-TOY = {"SIZE": "240x160", "TICKS": "150", "EPISODES": "12", "PRESET": "smoke", "EVALUATE": "--quick", "STARTS": ""}
+LITTLE = "--quick --windows 3 --long-frames 100 --axis frames --axis long_play"
+TOY = {"SIZE": "240x160", "TICKS": "150", "EPISODES": "12", "PRESET": "smoke", "EVALUATE": LITTLE, "STARTS": ""}
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
