@@ -38,7 +38,7 @@ def codec(
     ] = None,
     device: DeviceName = "auto",
 ) -> None:
-    """Train the codec: frames to latents and back."""
+    """Train the codec: frames to latents and back. On several GPUs: torchrun --nproc-per-node N -m dreamcade train …"""
     import dataclasses
 
     import numpy as np
@@ -50,9 +50,10 @@ def codec(
     from dreamcade.training.frame_pool import draw_frames
     from dreamcade.training.picture_store import draw_pictures, open_pictures, store_pictures
     from dreamcade.training.presets import get_preset
-    from dreamcade.training.progress import TrainingProgress
+    from dreamcade.training.progress import training_progress
+    from dreamcade.training.workers import join_workers
 
-    chosen, folder, target = get_preset(preset), training_folder(world), resolve_device(device)
+    chosen, folder = get_preset(preset), training_folder(world)
     checkpoint = folder / "codec.checkpoint.safetensors"
     goes_on_there = goes_on(checkpoint, resume)
     dataset = _open_for_training(data)
@@ -60,18 +61,23 @@ def codec(
     settings = dataclasses.replace(chosen.codec_training, steps=steps or chosen.codec_training.steps)
     base = chosen.codec if channels is None else dataclasses.replace(chosen.codec, channels=channels)
     sizes = base.fitted(*dataset.meta.frame_size)
-    store_pictures(dataset, sizes, folder / "pictures")
-    pictures = open_pictures(dataset, folder / "pictures", "train")
-    frames = draw_frames(dataset, "train", chosen.codec_frames, settings.seed)
-    heldout = draw_frames(dataset, "heldout", 48, settings.seed)
-    if goes_on_there:
-        sizes = stored_normalisation(sizes, checkpoint)
-    else:
-        sizes = fit_normalisation(sizes, draw_pictures(pictures, 300, np.random.default_rng(settings.seed)))
-    trainer = CodecTrainer(sizes, settings, folder, pictures, frames, heldout, target)
-    trainer.prepare(goes_on_there)
-    with TrainingProgress("codec", settings.steps, trainer.step, folder / "logs" / "codec") as progress:
-        trainer.run(progress.report)
+    with join_workers(resolve_device(device)) as (workers, target):
+        if workers.leads:
+            store_pictures(dataset, sizes, folder / "pictures")
+        workers.wait()
+        pictures = open_pictures(dataset, folder / "pictures", "train")
+        frames = draw_frames(dataset, "train", chosen.codec_frames, settings.seed)
+        heldout = draw_frames(dataset, "heldout", 48, settings.seed)
+        if goes_on_there:
+            sizes = stored_normalisation(sizes, checkpoint)
+        else:
+            sizes = fit_normalisation(sizes, draw_pictures(pictures, 300, np.random.default_rng(settings.seed)))
+        trainer = CodecTrainer(sizes, settings, folder, pictures, frames, heldout, target, workers)
+        trainer.prepare(goes_on_there)
+        with training_progress(
+            "codec", settings.steps, trainer.step, folder / "logs" / "codec", workers.leads
+        ) as report:
+            trainer.run(report)
 
 
 @train_app.command(epilog="Example: dreamcade train dynamics data/racing --world worlds/racing --resume")
@@ -86,7 +92,7 @@ def dynamics(
         bool, typer.Option("--compile", help="A fifth faster after a minute or two; needs a C++ compiler.")
     ] = False,
 ) -> None:
-    """Train the dynamics: past latents and actions to the next latent. Needs the codec."""
+    """Train the dynamics: past latents and actions to the next latent. Needs the codec; torchrun as for it."""
     import dataclasses
 
     from dreamcade.core.device import expect_compiler, keep_freed_memory, resolve_device
@@ -96,9 +102,10 @@ def dynamics(
     from dreamcade.training.latent_store import store_latents
     from dreamcade.training.picture_store import open_pictures, store_pictures
     from dreamcade.training.presets import get_preset
-    from dreamcade.training.progress import TrainingProgress
+    from dreamcade.training.progress import training_progress
+    from dreamcade.training.workers import join_workers
 
-    chosen, folder, target = get_preset(preset), training_folder(world), resolve_device(device)
+    chosen, folder = get_preset(preset), training_folder(world)
     goes_on_there = goes_on(folder / "dynamics.checkpoint.safetensors", resume)
     dataset = _open_for_training(data)
     if compiled:
@@ -106,7 +113,6 @@ def dynamics(
     keep_freed_memory()
     settings = dataclasses.replace(chosen.dynamics_training, steps=steps or chosen.dynamics_training.steps)
     trained_codec, _ = load_codec(folder)
-    trained_codec.to(target)
     channels, height, width = trained_codec.config.latent_shape
     sizes = dataclasses.replace(
         chosen.dynamics,
@@ -115,15 +121,22 @@ def dynamics(
         latent_width=width,
         action_size=dataset.meta.controls.size,
     )
-    store_pictures(dataset, trained_codec.config, folder / "pictures")
-    train, heldout = (
-        store_latents(open_pictures(dataset, folder / "pictures", split), trained_codec, folder / "latents")
-        for split in ("train", "heldout")
-    )
-    trainer = DynamicsTrainer(sizes, settings, trained_codec, folder, train, heldout, target, compiled)
-    trainer.prepare(goes_on_there)
-    with TrainingProgress("dynamics", settings.steps, trainer.step, folder / "logs" / "dynamics") as progress:
-        trainer.run(progress.report)
+    with join_workers(resolve_device(device)) as (workers, target):
+        trained_codec.to(target)
+        if workers.leads:
+            store_pictures(dataset, trained_codec.config, folder / "pictures")
+            for split in ("train", "heldout"):
+                store_latents(open_pictures(dataset, folder / "pictures", split), trained_codec, folder / "latents")
+        workers.wait()
+        train, heldout = (
+            store_latents(open_pictures(dataset, folder / "pictures", split), trained_codec, folder / "latents")
+            for split in ("train", "heldout")
+        )
+        trainer = DynamicsTrainer(sizes, settings, trained_codec, folder, train, heldout, target, compiled, workers)
+        trainer.prepare(goes_on_there)
+        logs = folder / "logs" / "dynamics"
+        with training_progress("dynamics", settings.steps, trainer.step, logs, workers.leads) as report:
+            trainer.run(report)
 
 
 @train_app.command(epilog="Example: dreamcade train bundle data/racing --world worlds/racing --title Racing")

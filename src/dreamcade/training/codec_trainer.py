@@ -28,6 +28,7 @@ from dreamcade.training.checkpoint import load_training, save_training, saved_wh
 from dreamcade.training.frame_pool import crop, draw_corners, to_model
 from dreamcade.training.picture_store import PictureEpisode, draw_pictures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
+from dreamcade.training.workers import Workers
 
 CROPS_OF_A_FRAME = 3
 """Reading a frame and encoding it costs more than a crop of it."""
@@ -110,8 +111,10 @@ class CodecTrainer:
         frames: Pixels,
         heldout: Pixels,
         device: torch.device,
+        workers: Workers | None = None,
     ) -> None:
         self.settings, self.folder, self.device = settings, folder, device
+        self.workers = workers or Workers()
         self.pictures, self.frames, self.heldout = pictures, frames, heldout
         torch.manual_seed(settings.seed)
         self.codec = Codec(config).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -139,11 +142,13 @@ class CodecTrainer:
     def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
         """Trains until `settings.steps`; `report(step, figures)` is called after every step. Stopped by Ctrl-C, it
         saves first."""
+        self.workers.share(self.codec)
+        torch.manual_seed(self.settings.seed + self.step * self.workers.count + self.workers.rank)
         with saved_when_interrupted(self.save):
             self._run(report)
 
     def _run(self, report: Callable[[int, dict[str, float]], None]) -> None:
-        rng = np.random.default_rng([self.settings.seed, self.step])
+        rng = np.random.default_rng([self.settings.seed, self.step, self.workers.rank])
         while self.step < self.settings.steps:
             began = time.perf_counter()
             figures = self._train_step(rng)
@@ -151,7 +156,8 @@ class CodecTrainer:
             self.seconds += time.perf_counter() - began
             if self.step % self.settings.check_every == 0 or self.step == self.settings.steps:
                 self.save()
-                figures |= self.held_out_figures()
+                figures |= self.held_out_figures() if self.workers.leads else {}
+                self.workers.wait()
             report(self.step, figures)
 
     def _train_step(self, rng: np.random.Generator) -> dict[str, float]:
@@ -167,6 +173,7 @@ class CodecTrainer:
             group["lr"] = learning_rate(step, steps, peak, flat=settings.flat)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.workers.average_gradients(self.codec)
         torch.nn.utils.clip_grad_norm_(self.codec.parameters(), 1.0)
         self.optimizer.step()
         self.averages.update(self.codec, step)
@@ -225,7 +232,9 @@ class CodecTrainer:
         return codec.eval().to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def save(self) -> None:
-        """Writes the resumable checkpoint and the averaged weights, each atomically."""
+        """Writes the resumable checkpoint and the averaged weights, each atomically; the leading worker does."""
+        if not self.workers.leads:
+            return
         facts = {
             "step": self.step,
             "seconds": self.seconds,

@@ -25,6 +25,7 @@ from dreamcade.training.latent_store import LatentEpisode, expect_encoder, finge
 from dreamcade.training.rolled_out import held_out_figures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.streams import Streams
+from dreamcade.training.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,10 @@ class DynamicsTrainer:
         heldout: list[LatentEpisode],
         device: torch.device,
         compiled: bool = False,
+        workers: Workers | None = None,
     ) -> None:
         self.settings, self.codec, self.folder, self.device = settings, codec, folder, device
+        self.workers = workers or Workers()
         self.train, self.heldout = train, heldout
         torch.manual_seed(settings.seed)
         self.model = Dynamics(config).to(device)
@@ -100,13 +103,14 @@ class DynamicsTrainer:
     def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
         """Trains until `settings.steps`; `report(step, figures)` is called after every step. Stopped by Ctrl-C, it
         saves first."""
+        self.workers.share(self.model)
         with saved_when_interrupted(self.save):
             self._run(report)
 
     def _run(self, report: Callable[[int, dict[str, float]], None]) -> None:
         streams = Streams.empty(self.model, self.settings.batch)
-        torch.manual_seed(self.settings.seed + self.step)
-        rng = np.random.default_rng([self.settings.seed, self.step])
+        torch.manual_seed(self.settings.seed + self.step * self.workers.count + self.workers.rank)
+        rng = np.random.default_rng([self.settings.seed, self.step, self.workers.rank])
         while self.step < self.settings.steps:
             began = time.perf_counter()
             figures = self._train_step(streams, rng)
@@ -115,7 +119,8 @@ class DynamicsTrainer:
             if self.step % self.settings.save_every == 0 or self.step == self.settings.steps:
                 self.save()
             if self.step % self.settings.check_every == 0 or self.step == self.settings.steps:
-                figures |= self._check()
+                figures |= self._check() if self.workers.leads else {}
+                self.workers.wait()
             report(self.step, figures)
 
     def _train_step(self, streams: Streams, rng: np.random.Generator) -> dict[str, float]:
@@ -133,6 +138,7 @@ class DynamicsTrainer:
         loss, errors = dynamics_loss(made, target)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.workers.average_gradients(self.model)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.averages.update(self.model, self.step)
@@ -173,7 +179,9 @@ class DynamicsTrainer:
         return model.eval()
 
     def save(self) -> None:
-        """Writes the resumable checkpoint and the averaged weights, each atomically."""
+        """Writes the resumable checkpoint and the averaged weights, each atomically; the leading worker does."""
+        if not self.workers.leads:
+            return
         facts = {
             "step": self.step,
             "seconds": self.seconds,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Report = Callable[[int, dict[str, float]], None]
+"""Called with the step and its figures."""
 
 
 class TrainingProgress:
@@ -54,3 +59,13 @@ class TrainingProgress:
                 self._writer.add_scalar(name, value, step)
         text = f"loss {self._smooth:.4f} " + " ".join(f"{k} {v:.1f}" for k, v in list(self._held_out.items())[:1])
         self._bar.update(self._task, completed=step, figures=text)
+
+
+@contextmanager
+def training_progress(title: str, steps: int, done: int, log_folder: Path, shown: bool) -> Iterator[Report]:
+    """Yields the callback for a trainer's figures: a `TrainingProgress`, or, not `shown`, one that does nothing."""
+    if not shown:
+        yield lambda step, figures: None
+        return
+    with TrainingProgress(title, steps, done, log_folder) as progress:
+        yield progress.report
