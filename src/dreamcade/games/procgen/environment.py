@@ -39,8 +39,11 @@ def is_installed() -> bool:
 
 
 def install() -> Path:
-    """Makes the environment, from a package index. Raises `BadInputError` where that fails; nothing of it stays."""
+    """Makes the environment, from a package index, unless it is there. Raises `BadInputError` where that fails; then
+    nothing of it stays."""
     folder = environment_folder()
+    if is_installed():
+        return folder
     shutil.rmtree(folder, ignore_errors=True)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     steps = (

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Any world on one or more CUDA GPUs: records on the machine's cores, trains, and leaves the results in the folder given.
+# It stops by itself after SLICE seconds and goes on from there when called again: exit code 75 says so, any other but 0
+# that something failed.
+#   NAME=… GAME=… TITLE=… DESCRIPTION=… recipes/gpu/world.sh OUT [WHEELS]
+# The recipes beside this one set the names. OUT gets the bundle, logs and figures. WHEELS is a folder of Python wheels for
+# a machine without an index. EPISODES, TICKS, SIZE, PRESET, CODEC (options of `train codec`), STARTS (a list of starts;
+# empty: the most different ones), EVALUATE (options of `dreamcade evaluate`), GPUS (how many train together), SLICE and
+# WORK (scratch folder) can be set in the environment.
+set -uo pipefail
+out=$1
+wheels=${2:-}
+work=${WORK:-/tmp/dreamcade-$NAME}
+episodes=${EPISODES:-240}
+preset=${PRESET:-gpu}
+gpus=${GPUS:-1}
+deadline=$((SECONDS + ${SLICE:-560}))
+mkdir -p "$out" "$work"
+
+within() {
+  local left=$((deadline - SECONDS))
+  [ "$left" -gt 5 ] && timeout --signal=INT --kill-after=20 "$left" "$@"
+}
+
+bundle() {
+  within dreamcade train bundle "$work/data" --world "$work/$NAME" --title "$TITLE" ${STARTS:+--starts "$STARTS"} \
+    --description "$DESCRIPTION" "$@"
+}
+
+finish() {
+  cp "$work/$NAME.training"/*.jsonl "$out"/ 2>/dev/null
+  cp "$work/$NAME.training"/{codec,dynamics}.safetensors "$out"/ 2>/dev/null
+  nvidia-smi >"$out/gpu.txt" 2>/dev/null
+  echo "$1" | tee "$out/status.txt"
+}
+
+if ! command -v dreamcade >/dev/null; then
+  if [ -n "$wheels" ]; then
+    pip install --quiet --no-index --find-links "$wheels" -e '.[games,train]' || exit 1
+  else
+    pip install --quiet -e '.[games,train]' || exit 1
+  fi
+fi
+
+if [ -n "${INSTALL:-}" ]; then
+  # An environment of its own cannot see the wheels unless pip is told.
+  [ -n "$wheels" ] && export PIP_NO_INDEX=1 PIP_FIND_LINKS=$wheels
+  dreamcade games install "$INSTALL" || exit 1
+fi
+
+train() {
+  if [ "$gpus" -gt 1 ]; then
+    within torchrun --nproc-per-node "$gpus" -m dreamcade train "$@"
+  else
+    within dreamcade train "$@"
+  fi
+}
+
+# shellcheck disable=SC2086  # CODEC and EVALUATE may hold several options
+within dreamcade record "$GAME" --episodes "$episodes" ${SIZE:+--size "$SIZE"} --ticks "${TICKS:-400}" --seed 0 --out "$work/data" &&
+  train codec "$work/data" --world "$work/$NAME" --preset "$preset" ${CODEC:-} --resume &&
+  train dynamics "$work/data" --world "$work/$NAME" --preset "$preset" ${COMPILE:+--compile} --resume &&
+  bundle &&
+  within dreamcade world verify "$work/$NAME" &&
+  within dreamcade evaluate "$work/$NAME" ${EVALUATE:-} --data "$work/data" --report "$work/report" --json "$out/report.json" &&
+  bundle --figures "$out/report.json" &&
+  cp -r "$work/$NAME" "$out/$NAME" && cp "$work/report/"*.html "$out"/ && finish complete && exit 0
+failed=$?
+case $failed in
+  1) [ $((deadline - SECONDS)) -gt 5 ] || failed=130 ;; # no time was left to begin a step
+esac
+case $failed in
+  124 | 130 | 137)
+    finish "stopped after ${SECONDS}s; call it again to go on"
+    exit 75
+    ;;
+esac
+finish "failed with exit code $failed after ${SECONDS}s"
+exit "$failed"
