@@ -10,8 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from dreamcade.core.errors import BadInputError, WorldError
-from dreamcade.server.arcade import Arcade, Stage
+from dreamcade.server.arcade import Arcade
 from dreamcade.server.listen import address_of, bind, network_address, serve
+from dreamcade.server.stage import Stage
 
 Load = Callable[[str], Stage]
 
