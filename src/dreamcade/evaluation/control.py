@@ -40,8 +40,10 @@ def watch(
 ) -> Watched:
     """Plays every window twice: under its own actions, and under those of another window."""
     actions = np.stack([dataset.actions(w.episode, w.newest, w.newest + TICKS) for w in windows])
-    order = np.roll(np.random.default_rng(seed).permutation(len(windows)), 1)
-    other = actions[np.argsort(order)[(np.arange(len(windows)) + 1) % len(windows)]] if len(windows) > 1 else -actions
+    # Around one random circle of all windows, so that none gets its own.
+    circle = np.random.default_rng(seed).permutation(len(windows))
+    other = np.empty_like(actions)
+    other[circle] = np.roll(actions[circle], 1, axis=0) if len(windows) > 1 else -actions
     watched = Watched([], [], [], actions, other, [w.episode.name for w in windows])
     for at in range(0, len(windows), candidate.batch):
         group = windows[at : at + candidate.batch]
