@@ -118,7 +118,15 @@ def test_config_round_trip() -> None:
 
 @pytest.mark.parametrize(
     ("size", "cell", "tokens"),
-    [((720, 480), 80, 54), ((640, 360), 40, 144), ((64, 64), 8, 64), ((1280, 720), 80, 144), ((8, 8), 8, 1)],
+    [
+        ((720, 480), 80, 54),
+        ((640, 360), 40, 144),
+        ((64, 64), 8, 64),
+        ((1280, 720), 80, 144),
+        ((8, 8), 2, 16),
+        ((256, 256), 32, 64),
+        ((320, 240), 40, 48),
+    ],
 )
 def test_cells_fit_the_frame(size: tuple[int, int], cell: int, tokens: int) -> None:
     config = CodecConfig().fitted(*size)
