@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The world `doom`, from the real game to the bundle, on a CPU: some six hours on two cores.
+# The world `doom`, from the real game to the bundle, on a CPU: hours on two cores; never run in full yet.
 #   recipes/doom.sh [FOLDER] [EPISODES] [PRESET]
 # See world.sh for what can be set.
 set -euo pipefail

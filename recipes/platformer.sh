@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The world `platformer`, from the real game to the bundle, on a CPU: some five hours on two cores.
+# The world `platformer`, from the real game to the bundle, on a CPU: hours on two cores; never run in full yet.
 #   recipes/platformer.sh [FOLDER] [EPISODES] [PRESET]
 # See world.sh for what can be set.
 set -euo pipefail
