@@ -22,5 +22,5 @@ preset=${3:-laptop}
   bundle
   dreamcade world verify "$folder/$NAME"
   dreamcade evaluate "$folder/$NAME" ${EVALUATE:-} --data "$folder/data" --report "$folder/report" --json "$folder/report.json"
-  bundle --figures "$folder/report.json"
+  bundle --report "$folder/report"
 }

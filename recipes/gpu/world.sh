@@ -63,7 +63,7 @@ within dreamcade record "$GAME" --episodes "$episodes" ${SIZE:+--size "$SIZE"} -
   bundle &&
   within dreamcade world verify "$work/$NAME" &&
   within dreamcade evaluate "$work/$NAME" ${EVALUATE:-} --data "$work/data" --report "$work/report" --json "$out/report.json" &&
-  bundle --figures "$out/report.json" &&
+  bundle --report "$work/report" &&
   cp -r "$work/$NAME" "$out/$NAME" && cp "$work/report/"*.html "$out"/ && finish complete && exit 0
 failed=$?
 case $failed in

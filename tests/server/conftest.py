@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 from dreamcade.core.controls import Axis, Button, Controls
@@ -46,7 +48,24 @@ class FakeManifest:
     frame_size: tuple[int, int] = (48, 32)
     tick_rate: float = 50.0
     sampling_steps: int = 2
-    card: dict[str, Any] = field(default_factory=lambda: {"hours": 1.5})
+    card: dict[str, Any] = field(
+        default_factory=lambda: {
+            "hours": 1.5,
+            "does badly": ["Nothing grows here."],
+            "what must hold": [
+                {"title": "Next frame", "value": "5.20 dB", "target": "≥ 5 dB", "holds": True},
+                {"title": "Walls", "value": "not measured", "target": "≥ 99 %", "holds": None},
+            ],
+        }
+    )
+
+
+def moving_picture() -> bytes:
+    """An animated WebP of two colours."""
+    pictures = [Image.new("RGB", (96, 32), colour) for colour in ("navy", "teal")]
+    buffer = io.BytesIO()
+    pictures[0].save(buffer, "WEBP", save_all=True, append_images=pictures[1:], duration=200)
+    return buffer.getvalue()
 
 
 class FakeWorld:
@@ -56,6 +75,7 @@ class FakeWorld:
         self.starts = (FakeStart("dawn", "Dawn", grey), FakeStart("dusk", "Dusk", grey))
         self.controls = self.manifest.controls
         self.tick_rate = self.manifest.tick_rate
+        self.clip = moving_picture()
 
     def start(self, name: str | None) -> FakeStart:
         found = {s.name: s for s in self.starts}

@@ -58,6 +58,14 @@ def test_an_unknown_thumbnail_is_a_clear_404(client: TestClient) -> None:
     assert client.get("/client/../app.py").status_code == 404
 
 
+def test_the_clip_of_a_world(client: TestClient) -> None:
+    (world,) = client.get("/api/worlds").json()["worlds"]
+    clip = client.get(world["clip"])
+    assert clip.headers["content-type"] == "image/webp"
+    assert clip.content[8:12] == b"WEBP"
+    assert client.get("/api/worlds/moon/clip.webp").status_code == 404
+
+
 def test_health_counts_the_players(client: TestClient) -> None:
     assert client.get("/api/health").json() == {
         "service": "dreamcade",

@@ -102,3 +102,5 @@ def test_the_gallery_entry_is_plain_json(tiny_world: World) -> None:
         "thumbnail": "/api/worlds/toy/starts/right.jpg",
     }
     assert entry["card"]["metrics"]["frames"] == 6
+    assert entry["clip"] is None
+    assert describe_world(dataclasses.replace(tiny_world, clip=b"WEBP"))["clip"] == "/api/worlds/toy/clip.webp"

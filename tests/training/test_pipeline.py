@@ -14,7 +14,7 @@ from dreamcade.core.checkpoint import load_tensors, save_tensors
 from dreamcade.core.errors import BadInputError, CheckpointError, DatasetError, WorldError
 from dreamcade.dataset.reader import Dataset
 from dreamcade.engine import Engine
-from dreamcade.training.assemble import card_figures, load_dynamics, training_folder
+from dreamcade.training.assemble import card_figures, card_notes, load_dynamics, report_clip, training_folder
 from dreamcade.training.latent_store import store_latents
 from dreamcade.training.picture_store import draw_pictures, open_pictures, store_pictures
 from dreamcade.world import World
@@ -93,17 +93,31 @@ def test_what_cannot_work_is_said_before_the_training(recording: Path, tmp_path:
 
 def test_figures_of_a_card_must_be_an_evaluation(tmp_path: Path) -> None:
     assert card_figures(None) == {}
+    assert report_clip(None) is None
     wrong = tmp_path / "figures.json"
     for content in ("{", "[]", '{"psnr_codec": 30}'):
         wrong.write_text(content)
         with pytest.raises(BadInputError, match=r"figures\.json must be what"):
-            card_figures(wrong)
+            card_figures(tmp_path)
     wrong.write_bytes(bytes(range(128, 256)) * 100)
     with pytest.raises(BadInputError, match=r"figures\.json must be what") as caught:
-        card_figures(wrong)
+        card_figures(tmp_path)
     assert len(str(caught.value)) < 300  # not the whole file
-    with pytest.raises(BadInputError, match=r"none\.json must be what"):
-        card_figures(tmp_path / "none.json")
+    with pytest.raises(BadInputError, match=r"figures\.json must be what"):
+        card_figures(tmp_path / "none")
+
+
+def test_notes_of_a_card_are_lists_of_sentences(tmp_path: Path) -> None:
+    assert card_notes(None) == {}
+    file = tmp_path / "notes.json"
+    for content in ("{", "[]", '{"does badly": "much"}', '{"does badly": [1]}'):
+        file.write_text(content)
+        with pytest.raises(BadInputError, match=r"notes\.json must be a JSON object of lists of sentences"):
+            card_notes(file)
+    with pytest.raises(BadInputError, match=r"none\.json must be a JSON object"):
+        card_notes(tmp_path / "none.json")
+    file.write_text('{"does well": ["It turns."], "does badly": []}')
+    assert card_notes(file) == {"does well": ["It turns."], "does badly": []}
 
 
 def test_compiled_training_learns_the_same(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

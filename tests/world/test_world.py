@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 
 from dreamcade.core.errors import BadInputError, UnknownNameError, WorldError
 from dreamcade.world import World
-from dreamcade.world.manifest import CODEC_FILE, DYNAMICS_FILE, HASHED_FILES, STARTS_FILE
+from dreamcade.world.manifest import CLIP_FILE, CODEC_FILE, DYNAMICS_FILE, HASHED_FILES, STARTS_FILE
 
 
 @pytest.fixture
@@ -38,6 +39,20 @@ def test_full_precision_round_trip_is_exact(tiny_world: World, tmp_path: Path) -
         assert (ours.name, ours.title, ours.thumbnail) == (theirs.name, theirs.title, theirs.thumbnail)
         assert torch.equal(ours.latents, theirs.latents)
         assert torch.equal(ours.actions, theirs.actions)
+
+
+def test_a_clip_goes_with_the_world(tiny_world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    dataclasses.replace(tiny_world, clip=b"a moving picture").save(folder)
+    loaded = World.load(folder)
+    assert loaded.clip == b"a moving picture"
+    assert "(clip.webp)" in (folder / "README.md").read_text()
+    (folder / CLIP_FILE).write_bytes(b"another")
+    with pytest.raises(WorldError, match=r"clip\.webp is damaged or was changed"):
+        World.load(folder)
+    tiny_world.save(folder)
+    assert World.load(folder).clip is None
+    assert not (folder / CLIP_FILE).exists()
 
 
 def test_half_precision_is_loaded_as_float32(folder: Path, tiny_world: World) -> None:

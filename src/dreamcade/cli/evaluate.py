@@ -28,7 +28,7 @@ def evaluate(
     windows: Annotated[int | None, typer.Option(min=1, help="Held-out windows; 48 unless given.")] = None,
     starts: Annotated[int | None, typer.Option(min=1, help="Plays of the pilot; 12 unless given.")] = None,
     pilot_seconds: Annotated[
-        float | None, typer.Option(min=1, help="How long the pilot plays; 60 unless given.")
+        float | None, typer.Option(min=1, help="How long the pilot plays; 60, or 300 on a road, unless given.")
     ] = None,
     long_frames: Annotated[int | None, typer.Option(min=100, help="Frames of long play; 10000 unless given.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed: same windows and noise.")] = 0,

@@ -148,8 +148,11 @@ def bundle(
     starts: Annotated[
         Path | None, typer.Option(help="JSON list of starts; chosen from held-out play by default.")
     ] = None,
-    figures: Annotated[
-        Path | None, typer.Option(help="What `dreamcade evaluate --json` wrote of this world, for its card.")
+    report: Annotated[
+        Path | None, typer.Option(help="Folder that `dreamcade evaluate --report` wrote of this world, for its card.")
+    ] = None,
+    notes: Annotated[
+        Path | None, typer.Option(help="JSON object of lists of sentences: more sections for the card.")
     ] = None,
 ) -> None:
     """Put the trained codec and dynamics into a world that can be played."""
@@ -157,7 +160,7 @@ def bundle(
 
     name = world.name
     words = Description(name, title or name.capitalize(), description)
-    made = assemble_world(_open(data), world, words, starts, figures)
+    made = assemble_world(_open(data), world, words, starts, report, notes)
     typer.echo(f"made {made.folder}; play it with: dreamcade play {made.folder}")
 
 

@@ -26,7 +26,8 @@ class Axis:
     """One side of a world's quality.
 
     `figures` go into the JSON under their keys; `verdict` is one sentence; `rows` make the table under `columns`;
-    `plots` (PNG bytes), `sheets` and `clips` (WebP bytes) are shown under their captions.
+    `plots` (PNG bytes), `sheets` and `clips` (WebP bytes) are shown under their captions; `files` are written beside
+    the report under their names.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Axis:
     plots: dict[str, bytes] = field(default_factory=dict)
     sheets: dict[str, Image.Image] = field(default_factory=dict)
     clips: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 

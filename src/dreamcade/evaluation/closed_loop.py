@@ -25,8 +25,8 @@ MakePilot = Callable[[], Pilot]
 @dataclass(slots=True)
 class Drive:
     """One play of a pilot. `actions` holds every tick's; `change` the mean absolute difference of neighbouring frames
-    (0…255); `brightness` and `contrast` (deviation) of every frame; `stills` (seconds, picture); `liveliness` what the
-    pilot says went on."""
+    (0…255); `brightness`, `contrast` (deviation) and `detail` (mean step between neighbouring pixels) of every frame;
+    `stills` (seconds, picture); `liveliness` what the pilot says went on."""
 
     tick_rate: float
     limit: int
@@ -35,6 +35,7 @@ class Drive:
     change: list[float] = field(default_factory=list)
     brightness: list[float] = field(default_factory=list)
     contrast: list[float] = field(default_factory=list)
+    detail: list[float] = field(default_factory=list)
     stills: list[tuple[float, Pixels]] = field(default_factory=list)
     liveliness: dict[str, float] = field(default_factory=dict)
 
@@ -74,6 +75,7 @@ class Logbook:
         self._previous = small
         log.brightness.append(float(small.mean()))
         log.contrast.append(float(small.std()))
+        log.detail.append(float(np.abs(np.diff(pixels[::_SUBSAMPLE].astype(np.int16), axis=1)).mean()))
         if self._stills and len(log.actions) % max(1, log.limit // (_STILLS - 1)) == 0:
             log.stills.append((log.seconds, pixels.copy()))
 
@@ -113,10 +115,17 @@ def drive_figures(drives: Sequence[Drive], suffix: str = "") -> dict[str, float 
         "pilot_lasted": sum(d.survived for d in drives),
         "pilot_starts": len(drives),
         "pilot_frame_difference": float(change.mean()) if len(change) else 0.0,
+        "pilot_detail_kept": float(np.median([_detail_kept(d) for d in drives])),
     }
     for name in drives[0].liveliness:
         figures[f"pilot_{name}"] = float(np.mean([d.liveliness[name] for d in drives]))
     return {name + suffix: value for name, value in figures.items()}
+
+
+def _detail_kept(drive: Drive) -> float:
+    """Detail in the last sixth of a play over that in the first: a dream that dissolves loses it."""
+    some = max(1, len(drive.detail) // 6)
+    return float(np.mean(drive.detail[-some:])) / max(float(np.mean(drive.detail[:some])), 1e-6)
 
 
 def closed_loop_axis(
@@ -135,7 +144,8 @@ def closed_loop_axis(
     axis.figures = {**drive_figures(dream), **(drive_figures(real, "_real") if real else {}), "pilot_limit": limit}
     axis.figures["pilot_seconds"] = [round(d.seconds, 2) for d in dream]
     names = {"pilot_seconds_median": "Median seconds", "pilot_lasted": "Plays that lasted", "pilot_starts": "Plays",
-             "pilot_frame_difference": "Mean difference of neighbouring frames (0…255)"}  # fmt: skip
+             "pilot_frame_difference": "Mean difference of neighbouring frames (0…255)",
+             "pilot_detail_kept": "Detail at the end over detail at the beginning"}  # fmt: skip
     names |= {f"pilot_{name}": name.replace("_", " ").capitalize() for name in dream[0].liveliness}
     for key, words in names.items():
         axis.rows.append((words, number(axis.figures.get(key)), number(axis.figures.get(f"{key}_real"))))

@@ -17,7 +17,7 @@ from dreamcade.core.errors import (
     MissingExtraError,
     UnknownNameError,
 )
-from dreamcade.core.files import expect_writable, write_json
+from dreamcade.core.files import atomic_path, expect_writable, write_json
 from dreamcade.dataset.reader import Dataset
 from dreamcade.engine.engine import Engine
 from dreamcade.evaluation.axis import Axis, Criterion
@@ -144,10 +144,11 @@ class Evaluation:
         sides: list[tuple[str, Candidate]] = [("pilot in the dream", self.candidate)]
         if (twin := self._twin_if_any("closed_loop")) is not None:
             sides.append(("pilot in the real game", twin))
+        seconds = self.plan.pilot_seconds or self.subject.pilot_seconds
         drives = {}
         for what, side in sides:
             drives[what] = play_pilot(
-                side, windows, make, seconds=self.plan.pilot_seconds, tick_rate=self.dataset.meta.tick_rate,
+                side, windows, make, seconds=seconds, tick_rate=self.dataset.meta.tick_rate,
                 seed=self.seed, what=what, progress=self.progress,
             )  # fmt: skip
         self.axes.append(
@@ -174,7 +175,7 @@ def evaluate_world(
     device: str = "auto", sampling_steps: int | None = None, axes: tuple[str, ...] = AXES,
     progress: Progress | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Measures `world` on the held-out episodes of `dataset` and writes report.html, figures.json and PNG strips.
+    """Measures `world` on the held-out episodes of `dataset`; writes report.html, figures.json, PNG strips and a clip.
 
     Returns the figures (the JSON's keys). Raises `BadInputError` when the dataset was not recorded with this world's
     controls and frame size or an axis is unknown, `DatasetError` when it has no held-out play.
@@ -194,6 +195,10 @@ def evaluate_world(
     pictures = (sheet for axis in evaluation.axes for sheet in axis.sheets.values())
     for i, sheet in enumerate(pictures):
         save_picture(sheet, report_dir / f"strip-{i}.png")
+    for axis in evaluation.axes:
+        for file, data in axis.files.items():
+            with atomic_path(report_dir / file) as temporary:
+                temporary.write_bytes(data)
     write_json(report_dir / "figures.json", figures)
     write_report(report_dir / "report.html", figures, evaluation.axes)
     return figures

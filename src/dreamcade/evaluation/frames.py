@@ -11,8 +11,9 @@ from dreamcade.evaluation import plots
 from dreamcade.evaluation.axis import Axis, Criterion, at_least, at_most, number
 from dreamcade.evaluation.metrics import mean_interval
 from dreamcade.evaluation.rollouts import SOURCES, Rollouts
-from dreamcade.evaluation.strips import clip, contact_sheet
+from dreamcade.evaluation.strips import card_clip, clip, contact_sheet
 from dreamcade.evaluation.subjects import Targets
+from dreamcade.world.manifest import CLIP_FILE
 
 ENOUGH_WINDOWS = 24
 MEASURES = {"psnr": ("PSNR, dB", 2), "ssim": ("SSIM", 3), "lpips": ("LPIPS (Alex)", 3)}
@@ -44,6 +45,8 @@ def frames_axis(made: Rollouts, targets: Targets, tick_rate: float) -> Axis:
         axis.sheets[name] = contact_sheet([list(real), list(dreamed)], columns, ["real", "dream"])
     for i, (real, dreamed) in enumerate(made.clips):
         axis.clips[f"Window {i + 1}: the game on the left, the dream on the right."] = clip(real, dreamed, tick_rate)
+    if made.clips:
+        axis.files[CLIP_FILE] = card_clip(*made.clips[0], tick_rate)
     return axis
 
 

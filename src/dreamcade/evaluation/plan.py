@@ -10,15 +10,16 @@ from dreamcade.evaluation.reading import ReaderTraining
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPlan:
-    """`windows` for rollouts and control; `starts` of the pilot; `rule_starts` of each scripted experiment, of which
-    `steer_starts` and `steer_tracks` (real game) are the wheel's; `long_frames` of long play."""
+    """`windows` for rollouts and control; `starts` of the pilot, which plays for `pilot_seconds` (None: as long as its
+    game asks for); `rule_starts` of each scripted experiment, of which the wheel's are `steer_starts`
+    and `steer_tracks` (real game); `long_frames` of long play."""
 
     windows: int = 48
     steer_starts: int = 40
     steer_tracks: int = 12
     rule_starts: int = 16
     starts: int = 12
-    pilot_seconds: float = 60.0
+    pilot_seconds: float | None = None
     long_frames: int = 10_000
     reader: ReaderTraining = field(default_factory=ReaderTraining)
     quick: bool = False

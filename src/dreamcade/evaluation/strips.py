@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dreamcade.core.errors import BadInputError
@@ -14,6 +15,7 @@ from dreamcade.core.types import Pixels
 
 _INK, _PAPER, _GAP = (226, 232, 240), (15, 23, 42), 6
 _CAPTION = 22
+_CARD_SECONDS = 6.0
 
 
 def contact_sheet(
@@ -49,6 +51,12 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     """PNG, atomically."""
     with atomic_path(path) as temporary:
         picture.save(temporary, "PNG", optimize=True)
+
+
+def card_clip(real: Pixels, dreamed: Pixels, tick_rate: float) -> bytes:
+    """The clip that a world carries on its card: a few seconds of `clip`, every second frame, small."""
+    few = np.arange(0, min(len(real), round(_CARD_SECONDS * tick_rate)), 2)
+    return clip(real[few], dreamed[few], tick_rate / 2, width=270)
 
 
 def clip(real: Pixels, dreamed: Pixels, tick_rate: float, width: int = 300) -> bytes:

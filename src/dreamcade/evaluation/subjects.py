@@ -32,13 +32,14 @@ class Targets:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One game. `readings` are the recorded columns that a network reads from frames (`angles` in radians, `choices`
-    with a few whole values); none given: every column that varies."""
+    with a few whole values); none given: every column that varies. A pilot plays it for `pilot_seconds`."""
 
     name: str
     targets: Targets = Targets()
     readings: tuple[str, ...] = ()
     angles: tuple[str, ...] = ("heading",)
     choices: tuple[str, ...] = ()
+    pilot_seconds: float = 60.0
 
 
 SUBJECTS = {
@@ -46,6 +47,7 @@ SUBJECTS = {
         "racing",
         Targets(next_gain=5, next_loss=1, h16_gain=9, next_lpips=0.05, control=0.97),
         ("speed", "yaw_rate", "slip_angle", "wheel_angle", "on_track", "lateral_offset", "curvature_ahead"),
+        pilot_seconds=300.0,
     ),
     "procgen:coinrun": Subject(
         "platformer",

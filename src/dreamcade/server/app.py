@@ -53,6 +53,12 @@ class Floor:
             return JSONResponse({"error": "there is no such start; /api/worlds lists them"}, status_code=404)
         return Response(data, media_type="image/jpeg")
 
+    async def clip(self, request: Request) -> Response:
+        data = self.arcade.clip(request.path_params["world"])
+        if data is None:
+            return JSONResponse({"error": "there is no such clip; /api/worlds lists them"}, status_code=404)
+        return Response(data, media_type="image/webp")
+
     async def health(self, request: Request) -> Response:
         return JSONResponse(
             {
@@ -95,6 +101,7 @@ def create_app(arcade: Arcade, host: str = "127.0.0.1", limits: Limits | None = 
         Route("/", floor.page),
         Route("/api/worlds", floor.worlds),
         Route("/api/worlds/{world}/starts/{start}.jpg", floor.thumbnail),
+        Route("/api/worlds/{world}/clip.webp", floor.clip),
         Route("/api/health", floor.health),
         WebSocketRoute("/play", floor.play),
         Mount("/client", StaticFiles(directory=CLIENT)),

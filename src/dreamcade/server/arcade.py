@@ -85,6 +85,12 @@ class Arcade:
             return None
         return next((s.thumbnail for s in stage.world.starts if s.name == start), None)
 
+    def clip(self, world: str) -> bytes | None:
+        """The animated WebP of a world beside its game, or None where there is none."""
+        with self._changed:
+            stage = self._stages.get(world)
+        return stage.world.clip if stage is not None else None
+
     def _wake(self) -> None:
         try:
             for name in self._names():
@@ -137,6 +143,7 @@ def describe_world(world: StageWorld) -> dict[str, Any]:
         "tick_rate": manifest.tick_rate,
         "sampling_steps": manifest.sampling_steps,
         "card": dict(manifest.card),
+        "clip": f"/api/worlds/{quote(manifest.name, safe='')}/clip.webp" if world.clip is not None else None,
         "starts": [
             {
                 "name": start.name,

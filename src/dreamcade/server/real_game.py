@@ -67,6 +67,7 @@ class GameWorld:
 
     manifest: GameManifest
     starts: tuple[GameStart, ...]
+    clip: bytes | None = None
 
     @property
     def controls(self) -> Controls:

@@ -18,8 +18,9 @@ from dreamcade.dynamics import Dynamics, DynamicsConfig
 from dreamcade.training.latent_store import expect_encoder
 from dreamcade.training.starts import choose_starts, named_starts
 from dreamcade.world import World
-from dreamcade.world.manifest import check_name
+from dreamcade.world.manifest import CLIP_FILE, check_name
 
+FIGURES_FILE = "figures.json"
 CARD_FIGURES = {
     "windows": "held-out windows",
     "psnr_codec": "codec, PSNR in dB",
@@ -78,9 +79,14 @@ def _load(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def assemble_world(
-    dataset: Dataset, world: Path, description: Description, starts_file: Path | None, figures_file: Path | None = None
-) -> World:
-    """Builds and saves the bundle of the parts in `world`'s training folder; `figures_file` as for `card_figures`."""
+    dataset: Dataset, world: Path, description: Description, starts_file: Path | None = None,
+    report: Path | None = None, notes_file: Path | None = None,
+) -> World:  # fmt: skip
+    """Builds and saves the bundle of the parts in `world`'s training folder.
+
+    `report` is the folder that an evaluation of it wrote: its figures go on the card, its clip into the bundle.
+    `notes_file` as for `card_notes`.
+    """
     folder = training_folder(world)
     codec, codec_facts = load_codec(folder)
     dynamics, dynamics_facts = load_dynamics(folder)
@@ -98,7 +104,8 @@ def assemble_world(
         game=meta.game,
         controls=meta.controls,
         tick_rate=meta.tick_rate,
-        card=world_card(dataset, codec_facts, dynamics_facts) | card_figures(figures_file),
+        card=card_figures(report) | card_notes(notes_file) | world_card(dataset, codec_facts, dynamics_facts),
+        clip=report_clip(report),
     )
     return bundle.save(world)
 
@@ -122,23 +129,51 @@ def world_card(dataset: Dataset, codec_facts: dict[str, Any], dynamics_facts: di
     }
 
 
-def card_figures(file: Path | None) -> dict[str, Any]:
-    """What a card says of an evaluation: the figures in the JSON file that `dreamcade evaluate --json` wrote.
+def card_figures(report: Path | None) -> dict[str, Any]:
+    """What a card says of an evaluation, from the folder of its report: figures, verdicts, and what must hold.
 
-    Raises `BadInputError` where the file is not one.
+    Raises `BadInputError` where the folder is not one.
     """
-    if file is None:
+    if report is None:
         return {}
+    file = report / FIGURES_FILE
     try:
-        figures = json.loads(file.read_text())
+        figures = json.loads(file.read_text(encoding="utf-8"))
         known = {title: figures[key] for key, title in CARD_FIGURES.items() if figures.get(key) is not None}
         if not known:
             raise KeyError("no figure that a card shows")
-        return {"evaluation": {**known, "verdicts": dict(figures["summary"])}}
+        criteria = [{key: line[key] for key in ("title", "value", "target", "holds")} for line in figures["criteria"]]
+        return {"evaluation": known, "verdicts": dict(figures["summary"]), "what must hold": criteria}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInputError(
-            f"{file} must be what `dreamcade evaluate --json` writes; {type(error).__name__}: {error}"
+            f"{file} must be what `dreamcade evaluate --report` writes; {type(error).__name__}: {error}"
         ) from error
+
+
+def report_clip(report: Path | None) -> bytes | None:
+    """The real game beside the dream, where the evaluation drew it."""
+    file = report / CLIP_FILE if report is not None else None
+    return file.read_bytes() if file is not None and file.is_file() else None
+
+
+def card_notes(file: Path | None) -> dict[str, list[str]]:
+    """What a person says of a world beside the figures: a JSON object of lists of sentences, a section each.
+
+    Raises `BadInputError` where the file is not such a thing.
+    """
+    if file is None:
+        return {}
+    wanted = f'{file} must be a JSON object of lists of sentences, as in {{"does badly": ["…"]}}'
+    try:
+        notes = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"{wanted}; {error}") from error
+    if not isinstance(notes, dict):
+        raise BadInputError(f"{wanted}; got a {type(notes).__name__}")
+    for section, sentences in notes.items():
+        if not isinstance(sentences, list) or not all(isinstance(sentence, str) for sentence in sentences):
+            raise BadInputError(f"{wanted}; {section!r} is not a list of sentences")
+    return notes
 
 
 def _training_facts(facts: dict[str, Any]) -> dict[str, Any]:

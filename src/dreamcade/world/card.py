@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dreamcade.world.manifest import WorldManifest
+from dreamcade.world.manifest import CLIP_FILE, WorldManifest
 
 _HUB_LICENCES = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0")
 
 
-def model_card(manifest: WorldManifest) -> str:
-    """`README.md` of a bundle: YAML header, how to play, controls, and everything the card says."""
+def model_card(manifest: WorldManifest, clip: bool = False) -> str:
+    """`README.md` of a bundle: YAML header, how to play, controls, and everything the card says; `clip` shows the one
+    beside it."""
     width, height = manifest.frame_size
     parts = [
         _header(manifest),
@@ -20,6 +21,7 @@ def model_card(manifest: WorldManifest) -> str:
         "A world for [Dreamcade](https://pypi.org/project/dreamcade/), a real-time generative game engine. "
         f"It plays at {width}×{height}, {manifest.tick_rate:g} frames per second, "
         f"{manifest.sampling_steps} sampling step{'s' if manifest.sampling_steps > 1 else ''} a frame.",
+        f"![On the left the real game, on the right its dream under the same keys]({CLIP_FILE})" if clip else "",
         _how_to_play(manifest),
         _controls(manifest),
         *(_section(key, value) for key, value in manifest.card.items()),
@@ -66,6 +68,9 @@ def _section(key: str, value: Any) -> str:
     title = f"## {key.replace('_', ' ').capitalize()}"
     if isinstance(value, Mapping):
         return f"{title}\n\n" + _table(("", ""), [(k.replace("_", " "), _cell(v)) for k, v in value.items()])
+    if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
+        names = tuple(value[0])
+        return f"{title}\n\n" + _table(names, [tuple(_cell(item.get(name)) for name in names) for item in value])
     if isinstance(value, list | tuple):
         return f"{title}\n\n" + "\n".join(f"- {_cell(item)}" for item in value)
     return f"{title}\n\n{_cell(value)}"
@@ -74,6 +79,8 @@ def _section(key: str, value: Any) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if value is None or isinstance(value, bool):
+        return {True: "yes", False: "no", None: "–"}[value]
     return value if isinstance(value, str) else json.dumps(value)
 
 

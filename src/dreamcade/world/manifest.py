@@ -20,8 +20,10 @@ CODEC_FILE = "codec.safetensors"
 DYNAMICS_FILE = "dynamics.safetensors"
 STARTS_FILE = "starts.safetensors"
 CARD_FILE = "README.md"
+CLIP_FILE = "clip.webp"
+"""The only file that a world may lack: a moving picture of the real game beside the dream."""
 HASHED_FILES = (CODEC_FILE, DYNAMICS_FILE, STARTS_FILE, CARD_FILE)
-BUNDLE_FILES = (MANIFEST_FILE, *HASHED_FILES)
+BUNDLE_FILES = (MANIFEST_FILE, *HASHED_FILES, CLIP_FILE)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 

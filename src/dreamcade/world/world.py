@@ -25,6 +25,7 @@ from dreamcade.world.card import model_card
 from dreamcade.world.manifest import (
     BUNDLE_FILES,
     CARD_FILE,
+    CLIP_FILE,
     CODEC_FILE,
     DYNAMICS_FILE,
     HASHED_FILES,
@@ -49,6 +50,8 @@ class World:
     starts: tuple[Start, ...]
     folder: Path | None = None
     """Where it was loaded from or saved to."""
+    clip: bytes | None = None
+    """An animated WebP of the real game beside the dream."""
 
     @classmethod
     def assemble(
@@ -66,6 +69,7 @@ class World:
         tick_rate: float,
         card: Mapping[str, Any] | None = None,
         sampling_steps: int | None = None,
+        clip: bytes | None = None,
     ) -> World:
         """A world from its trained parts; raises `WorldError` when they do not fit together.
 
@@ -86,7 +90,7 @@ class World:
             card=dict(card or {}),
         )
         _check_fit(manifest, codec.config, dynamics.config)
-        return cls(manifest, codec.eval(), dynamics.eval(), tuple(starts))
+        return cls(manifest, codec.eval(), dynamics.eval(), tuple(starts), clip=clip)
 
     @classmethod
     def load(cls, name: str | Path) -> World:
@@ -100,7 +104,7 @@ class World:
     @classmethod
     def _load(cls, folder: Path) -> World:
         manifest = read_manifest(folder)
-        if set(manifest.files) != set(HASHED_FILES):
+        if set(manifest.files) - {CLIP_FILE} != set(HASHED_FILES):
             raise WorldError(f"{folder / MANIFEST_FILE} must hash {', '.join(HASHED_FILES)}; get the world again")
         check_files(folder, manifest.files)
         codec_config, dynamics_config = _read_configs(folder, manifest)
@@ -108,7 +112,8 @@ class World:
         load_weights(codec, folder / CODEC_FILE)
         load_weights(dynamics, folder / DYNAMICS_FILE)
         starts = read_starts(folder / STARTS_FILE, dynamics_config.latent_shape, dynamics_config.action_size)
-        return cls(manifest, _frozen(codec), _frozen(dynamics), starts, folder)
+        clip = (folder / CLIP_FILE).read_bytes() if CLIP_FILE in manifest.files else None
+        return cls(manifest, _frozen(codec), _frozen(dynamics), starts, folder, clip)
 
     def save(self, folder: str | Path, half: bool = True) -> World:
         """Writes the bundle, whole or not at all, and returns the world as saved (with hashes and folder).
@@ -122,11 +127,13 @@ class World:
                 tensors = module.state_dict()
                 write_tensors(temporary / file, half_precision(tensors) if half else tensors)
             write_starts(temporary / STARTS_FILE, self.starts)
-            (temporary / CARD_FILE).write_text(model_card(self.manifest), encoding="utf-8")
-            files = {name: file_hash(temporary / name) for name in HASHED_FILES}
+            if self.clip is not None:
+                (temporary / CLIP_FILE).write_bytes(self.clip)
+            (temporary / CARD_FILE).write_text(model_card(self.manifest, self.clip is not None), encoding="utf-8")
+            files = {path.name: file_hash(path) for path in sorted(temporary.iterdir())}
             manifest = dataclasses.replace(self.manifest, files=files)
             write_json(temporary / MANIFEST_FILE, manifest.to_json())
-        return World(manifest, self.codec, self.dynamics, self.starts, folder)
+        return World(manifest, self.codec, self.dynamics, self.starts, folder, self.clip)
 
     @property
     def controls(self) -> Controls:

@@ -10,13 +10,15 @@ PilotFigures = Mapping[str, float | int | None]
 Judge = Callable[[PilotFigures], list[Criterion]]
 
 ENOUGH_STARTS, ENOUGH_SECONDS = 12, 60.0
+RACING_SECONDS = 300.0
 
 
 def judge_racing(figures: PilotFigures) -> list[Criterion]:
     """Lasts, bends as the game does, shows kerbs, moves."""
-    limit, enough = float(figures["pilot_limit"] or 0), _enough(figures)
+    enough = _enough(figures)
+    long = enough and float(figures["pilot_limit"] or 0) >= RACING_SECONDS
     return [
-        at_least("Pilot, median time on the road", figures["pilot_seconds_median"], max(limit, 60.0), " s", enough),
+        at_least("Pilot, median time on the road", figures["pilot_seconds_median"], RACING_SECONDS, " s", long),
         at_least(
             "Pilot, plays that last", _share(figures, "pilot_lasted", "pilot_starts"), 100 * 10 / 12, " %", enough
         ),
@@ -45,6 +47,14 @@ def judge_walking(figures: PilotFigures) -> list[Criterion]:
     walked = over_game(figures, "pilot_walked_per_minute")
     return [
         between("Pilot, way walked a minute over the game's", walked, 0.7, 1.3, "", enough),
+        between(
+            "Pilot, detail of the last seconds over the game's",
+            over_game(figures, "pilot_detail_kept"),
+            0.7,
+            1.3,
+            "",
+            enough,
+        ),
         _movement(figures, enough),
     ]
 

@@ -1,5 +1,7 @@
 // The front of the house: worlds, their starts, and what is known about them.
 
+import { worldCard } from "./card.js";
+
 const CARD_FIGURES = 6;
 
 export class Gallery {
@@ -42,6 +44,9 @@ export class Gallery {
     this.#part("description").textContent = world.description;
     this.#part("figures").replaceChildren(...figures(world).map(([name, value]) => figure(name, value)));
     this.#part("strip").replaceChildren(...world.starts.map((start, i) => this.#card(world, start, i)));
+    const card = worldCard(world);
+    this.#part("card").replaceChildren(...card);
+    this.#part("card").hidden = card.length === 0;
     this.#part("play").onclick = () => this.#onPlay(world, this.#start ?? world.starts[0]);
     this.#preview(world.starts[0]);
   }
