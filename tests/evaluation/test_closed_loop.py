@@ -12,7 +12,7 @@ from dreamcade.dataset.reader import Dataset
 from dreamcade.engine.engine import Engine
 from dreamcade.evaluation.candidate import Dream, Play
 from dreamcade.evaluation.closed_loop import Drive, closed_loop_axis, drive_figures, play_pilot
-from dreamcade.evaluation.pilots.judging import judge_racing
+from dreamcade.evaluation.pilots.judging import judge_racing, judge_walking
 from dreamcade.evaluation.pilots.racing import RacingPilot, bends
 from dreamcade.evaluation.windows import Window, choose_windows, driving
 from dreamcade.games.registry import make_game
@@ -90,19 +90,37 @@ def test_bends_are_long_enough_and_to_one_side() -> None:
 def test_figures_and_verdicts() -> None:
     still = [np.zeros(3, np.float32)] * 100
     lively = {"steer_share": 0.2, "bends_per_minute": 10.0, "kerb_share": 0.3}
-    survivor = Drive(25.0, 100, True, still, [2.0] * 99, liveliness=lively)
-    loser = Drive(25.0, 100, False, still[:50], [1.0] * 49, liveliness=dict.fromkeys(lively, 0.0))
+    survivor = Drive(25.0, 100, True, still, [2.0] * 99, detail=[4.0] * 100, liveliness=lively)
+    loser = Drive(25.0, 100, False, still[:50], [1.0] * 49, detail=[4.0, 1.0], liveliness=dict.fromkeys(lively, 0.0))
     figures = drive_figures([survivor, loser], "_real")
     assert figures["pilot_seconds_median_real"] == 3.0
     assert figures["pilot_lasted_real"] == 1
     assert figures["pilot_steer_share_real"] == pytest.approx(0.1)
     assert figures["pilot_starts_real"] == 2
-    dull = Drive(25.0, 1500, True, still * 15, [0.01] * 1499, [90.0], [9.0], liveliness=dict.fromkeys(lively, 0.0))
+    assert figures["pilot_detail_kept_real"] == pytest.approx((1 + 0.25) / 2)
+    none = dict.fromkeys(lively, 0.0)
+    dull = Drive(25.0, 7500, True, still * 75, [0.01] * 7499, [90.0], [9.0], [4.0] * 7500, liveliness=none)
     axis = closed_loop_axis([dull] * 12, [survivor] * 12, judge_racing)
     verdicts = {line.title: line.passed for line in axis.criteria}
     assert verdicts["Pilot, median time on the road"] is True
     assert verdicts["Pilot, bends a minute over the game's"] is False
     assert verdicts["Pilot, movement of the picture beside the game's"] is False
+    short = Drive(25.0, 1500, True, still * 15, [0.01] * 1499, detail=[4.0] * 1500, liveliness=none)
+    axis = closed_loop_axis([short] * 12, [survivor] * 12, judge_racing)
+    verdicts = {line.title: line.passed for line in axis.criteria}
+    assert verdicts["Pilot, median time on the road"] is None, "a minute is too short to judge"
+
+
+def test_a_dream_that_dissolves_loses_its_detail() -> None:
+    walk = {"walked_per_minute": 900.0, "area_seen": 12.0}
+    idle = [np.zeros(5, np.float32)] * 1050
+    game = Drive(17.5, 1050, True, idle, [5.0] * 1049, detail=[9.0] * 1050, liveliness=walk)
+    fading = Drive(17.5, 1050, True, idle, [5.0] * 1049, detail=[*np.linspace(9.0, 2.0, 1050)], liveliness=walk)
+    verdicts = [
+        {line.title: line.passed for line in closed_loop_axis([drive] * 12, [game] * 12, judge_walking).criteria}
+        for drive in (game, fading)
+    ]
+    assert [v["Pilot, detail of the last seconds over the game's"] for v in verdicts] == [True, False]
 
 
 def test_dream_plays_end_at_the_limit_or_when_lost(racing_world: World, racing_data: Dataset) -> None:

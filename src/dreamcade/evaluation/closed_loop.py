@@ -125,6 +125,8 @@ def drive_figures(drives: Sequence[Drive], suffix: str = "") -> dict[str, float 
 def _detail_kept(drive: Drive) -> float:
     """Detail in the last sixth of a play over that in the first: a dream that dissolves loses it."""
     some = max(1, len(drive.detail) // 6)
+    if not drive.detail:
+        return 0.0
     return float(np.mean(drive.detail[-some:])) / max(float(np.mean(drive.detail[:some])), 1e-6)
 
 
