@@ -65,6 +65,17 @@ def test_record_train_bundle_play(recording: Path, tmp_path: Path) -> None:
     assert frames[0].shape == (160, 240, 3) and frames[0].dtype == np.uint8
 
 
+def test_the_whole_world_in_one_go(recording: Path, tmp_path: Path) -> None:
+    world = tmp_path / "toy"
+    train = [str(recording), "--world", str(world), "--preset", "smoke"]
+    run("train", "world", *train, "--title", "Toy car")
+    assert World.load(world).manifest.title == "Toy car"
+    run("train", "world", *train, "--resume")  # what is done is not done again
+    assert World.load(world).manifest.card["dynamics training"]["steps"] == 12
+    with pytest.raises(CheckpointError, match=r"codec.*go on with --resume, or replace it with --fresh"):
+        run("train", "world", *train)
+
+
 def test_a_training_is_neither_repeated_nor_mixed_up(recording: Path, tmp_path: Path) -> None:
     world = tmp_path / "toy"
     train = [str(recording), "--world", str(world), "--preset", "smoke"]

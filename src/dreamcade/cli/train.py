@@ -1,4 +1,4 @@
-"""`dreamcade train codec | dynamics | bundle`."""
+"""`dreamcade train codec | dynamics | bundle`, and `world` for all three."""
 
 from __future__ import annotations
 
@@ -162,6 +162,31 @@ def bundle(
     words = Description(name, title or name.capitalize(), description)
     made = assemble_world(_open(data), world, words, starts, report, notes)
     typer.echo(f"made {made.folder}; play it with: dreamcade play {made.folder}")
+
+
+@train_app.command("world", epilog="Example: dreamcade train world data/breakout --world runs/breakout --preset small")
+def whole_world(
+    data: Data,
+    world: WorldFolder,
+    preset: PresetName = "laptop",
+    resume: Resume = None,
+    title: Annotated[str | None, typer.Option(help="The world's title; its folder's name by default.")] = None,
+    description: Annotated[str, typer.Option(help="One or two sentences about it.")] = "",
+    device: DeviceName = "auto",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="A fifth faster after a minute or two; needs a C++ compiler.")
+    ] = False,
+) -> None:
+    """Train the codec, then the dynamics, and put them into a world that can be played."""
+    from dreamcade.training.assemble import training_folder
+    from dreamcade.training.checkpoint import goes_on
+
+    # Asked before the first of them begins, not after it has worked for an hour.
+    for part in ("codec", "dynamics"):
+        goes_on(training_folder(world) / f"{part}.checkpoint.safetensors", resume)
+    codec(data, world, preset, resume, device=device)
+    dynamics(data, world, preset, resume, device=device, compiled=compiled)
+    bundle(data, world, title, description)
 
 
 def _open(data: Path) -> Dataset:

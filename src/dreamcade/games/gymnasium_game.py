@@ -100,7 +100,9 @@ def _make(name: str) -> Any:
     identifier, settings = _settings(name)
     if identifier.startswith("ALE/"):
         try:
-            gymnasium.register_envs(importlib.import_module("ale_py"))
+            emulator = importlib.import_module("ale_py")
+            emulator.ALEInterface.setLoggerMode(emulator.LoggerMode.Error)  # else it greets at every start
+            gymnasium.register_envs(emulator)
         except ImportError as error:
             raise MissingExtraError(name, "games") from error
     try:
