@@ -272,6 +272,35 @@ def test_gamepad_and_touch_steer(serve: Serve, browser: Any, toy: str) -> None:
     context.close()
 
 
+def test_an_axis_that_lies_upright_is_pushed_up(serve: Serve, browser: Any, tiny_world: World, tmp_path: Path) -> None:
+    steer = dataclasses.replace(
+        tiny_world.controls.axes[0], negative_keys=("ArrowDown",), positive_keys=("ArrowUp",), gamepad="-axis:1"
+    )
+    controls = dataclasses.replace(tiny_world.controls, axes=(steer,))
+    manifest = dataclasses.replace(tiny_world.manifest, controls=controls)
+    dataclasses.replace(tiny_world, manifest=manifest).save(tmp_path / "toy")
+    server = serve(str(tmp_path / "toy"), free_port()).wait_until_awake()
+    context = browser.new_context(viewport={"width": 844, "height": 390}, has_touch=True, is_mobile=True)
+    context.add_init_script(
+        """window.pad = { connected: true, mapping: 'standard', axes: [0, -1, 0, 0], buttons: [] };
+           navigator.getGamepads = () => [window.pad];"""
+    )
+    page = Page(context, server.address + "/#/toy/left").wait_for_play()
+    page.wait("dreamcade.player.action.steer === 1")
+    page.value("window.pad.axes[1] = 0")
+    page.wait("dreamcade.player.action.steer === 0")
+    box = page.page.locator(".touch-strip").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    fingers = context.new_cdp_session(page.page)
+    fingers.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y, "id": 0}]})
+    fingers.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y - 60, "id": 0}]})
+    page.wait("dreamcade.player.action.steer > 0.5")
+    fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait("dreamcade.player.action.steer === 0")
+    assert not page.errors
+    context.close()
+
+
 def test_buttons_are_pressed_by_the_keys_that_play(serve: Serve, context: Any, toy: str) -> None:
     """Space is bound to a control; on a button that has the focus it still presses that button."""
     server = serve(toy, free_port()).wait_until_awake()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +14,15 @@ import numpy as np
 from dreamcade.core.errors import BadInputError, UnknownNameError
 from dreamcade.core.types import ActionVector
 
+_GAMEPAD = re.compile(r"-?axis:\d+|button:\d+")
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
     """A continuous control between `low` and `high` (−1…1, or 0…1 for a pedal); at rest it is 0.
 
-    Keys are `KeyboardEvent.code` names. `gamepad` names a standard-mapping input: `axis:0`, `button:7`.
+    Keys are `KeyboardEvent.code` names. `gamepad` names a standard-mapping input: `axis:0`, `-axis:1` (turned
+    round: a stick's upward half is its negative one), `button:7`.
     `touch` says where the page draws it: `left`, `right`, or empty for none.
     """
 
@@ -49,6 +53,14 @@ class Controls:
 
     axes: tuple[Axis, ...] = ()
     buttons: tuple[Button, ...] = ()
+
+    def __post_init__(self) -> None:
+        bindings = [(a.name, a.gamepad) for a in self.axes] + [(b.name, b.gamepad) for b in self.buttons]
+        for name, gamepad in bindings:
+            if gamepad and not _GAMEPAD.fullmatch(gamepad):
+                raise BadInputError(
+                    f"the gamepad input of {name!r} must be axis:N, -axis:N or button:N; got {gamepad!r}"
+                )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ OVERSAMPLING = 2
 CONTROLS = Controls(
     axes=(
         Axis("turn", -1.0, 1.0, ("ArrowLeft",), ("ArrowRight",), "axis:2", "right", "Turn"),
-        Axis("move", -1.0, 1.0, ("ArrowDown", "KeyS"), ("ArrowUp", "KeyW"), "axis:-1", "left", "Walk"),
+        Axis("move", -1.0, 1.0, ("ArrowDown", "KeyS"), ("ArrowUp", "KeyW"), "-axis:1", "left", "Walk"),
         Axis("strafe", -1.0, 1.0, ("KeyA",), ("KeyD",), "axis:0", "left", "Sidestep"),
     ),
     buttons=(

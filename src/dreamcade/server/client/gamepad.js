@@ -1,4 +1,4 @@
-// The first gamepad with the standard mapping → controls. `gamepad` bindings read `axis:0` or `button:7`.
+// The first gamepad with the standard mapping → controls. `gamepad` bindings read `axis:0`, `-axis:1` or `button:7`.
 
 const DEAD_ZONE = 0.12;
 
@@ -39,8 +39,8 @@ export class Gamepads {
 
 function readBinding(pad, control) {
   const [kind, index] = control.gamepad.split(":");
-  if (kind === "axis") {
-    const raw = pad.axes[Number(index)] ?? 0;
+  if (kind.endsWith("axis")) {
+    const raw = (pad.axes[Number(index)] ?? 0) * (kind.startsWith("-") ? -1 : 1);
     const strength = Math.max(0, (Math.abs(raw) - DEAD_ZONE) / (1 - DEAD_ZONE));
     return raw < 0 ? strength * control.low : strength * control.high;
   }

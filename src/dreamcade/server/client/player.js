@@ -68,9 +68,9 @@ export class Player {
     this.#root.style.setProperty("--ratio", world.frame_size[0] / world.frame_size[1]);
     this.#part("world-title").textContent = world.title;
     this.#part("start-title").textContent = start.title;
-    this.#attachControls(new Controls(world.controls));
-    this.#hud.start(world.tick_rate);
     this.#connection = new Connection(world.name, start.name, this.#listeners());
+    this.#attachControls(new Controls(world.controls)); // a stick that is held already is sent at once
+    this.#hud.start(world.tick_rate);
     this.#connection.open();
     this.#heartbeat = setInterval(() => this.#send(performance.now()), HEARTBEAT_MS);
     this.#part("screen").focus();

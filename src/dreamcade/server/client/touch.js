@@ -34,16 +34,19 @@ export class Touch {
 
   #strip(control, i) {
     const zone = this.#zone("touch-strip", controlLabel(control));
+    zone.classList.toggle("upright", control.positive_keys.includes("ArrowUp")); // dragged as its keys lie
     const knob = document.createElement("i");
     zone.append(knob);
+    const upright = zone.classList.contains("upright");
+    const place = (event) => (upright ? -event.clientY : event.clientX);
     let origin = 0;
     const set = (event, value) => {
-      knob.style.transform = `translateX(${value * 100}%)`;
+      knob.style.transform = upright ? `translateY(${-value * 100}%)` : `translateX(${value * 100}%)`;
       this.#set(i, value < 0 ? -value * control.low : value * control.high, event.timeStamp);
     };
     this.#follow(zone, {
-      down: (event) => { origin = event.clientX; set(event, 0); },
-      move: (event) => set(event, Math.max(-1, Math.min(1, (event.clientX - origin) / FULL_DRAG_PX))),
+      down: (event) => { origin = place(event); set(event, 0); },
+      move: (event) => set(event, Math.max(-1, Math.min(1, (place(event) - origin) / FULL_DRAG_PX))),
       up: (event) => set(event, 0),
     });
     return zone;
