@@ -18,7 +18,7 @@ from dreamcade.evaluation.windows import anywhere, choose_windows, where
 from dreamcade.games.doom.floorplan import FloorPlan
 from dreamcade.games.doom.game import TICS_PER_TICK, TURN_SPEED, DoomGame
 
-PUSH_TICKS = 24
+PUSH_TICKS, FIRE_TICKS = 24, 35
 TURN_TICKS = round(360 / (TURN_SPEED * TICS_PER_TICK))
 LEAP = 48.0
 """Map units between readings beyond which the network has changed its mind about where it is: no movement."""
@@ -27,18 +27,20 @@ ENOUGH_PLAYS = 8
 
 def walking_rules(setting: Setting) -> Axis:
     """Figures `through_walls` (share of movements), `walked_into_wall` (map units), `round_psnr`, `round_lpips` (first
-    against last frame of a full turn); each also with `_real`."""
+    against last frame of a full turn), `shots_spent` (read after firing), `shots_spent_idle` and `health_lost` (after
+    standing still); each also with `_real`."""
     axis = Axis(
         "rules",
         "Rules",
-        "From the same moments, the same script in the dream and in the real game: walking on into a wall, and a full "
-        "turn on the spot. Places are read from the frames by the network of the control axis; a movement between two "
-        "of its readings that crosses a wall of the map counts as one through a wall (what it misreads of the game "
-        "itself stands beside).",
+        "From the same moments, the same script in the dream and in the real game: walking on into a wall, a full turn "
+        "on the spot, firing, hands off. Places are read from frames by the network of the control axis; a movement "
+        "between two of its readings that crosses a wall of the map counts as one through a wall (what it misreads of "
+        "the game itself stands beside).",
         columns=("", "dream", "game"),
     )
     _push(axis, setting)
     _turn(axis, setting)
+    _spend(axis, setting)
     through, back, game = (axis.figures.get(key) for key in ("through_walls", "round_lpips", "round_lpips_real"))
     axis.verdict = (
         f"{number(None if through is None else 100 * (1 - through), 1)} % of movements keep out of walls; after a full "
@@ -122,3 +124,29 @@ def _turn(axis: Axis, setting: Setting) -> None:
     axis.figures["round_nearer"] = nearer
     axis.criteria.append(at_least("A full turn comes back: nearer than another place by", 100 * nearer, 30.0, " %",
                                   len(windows) >= ENOUGH_PLAYS))  # fmt: skip
+
+
+def _spend(axis: Axis, setting: Setting) -> None:
+    """Firing costs shots, and nothing else does; what the network reads of the indicators beside the game's own."""
+    windows = choose_windows(setting.dataset, setting.plan.rule_starts, 1, setting.seed + 5, where("ammo", low=8))
+    controls = setting.dataset.meta.controls
+    scripts = {"firing": controls.encode({"attack": True}), "hands off": controls.idle()}
+    spent: dict[tuple[str, str], dict[str, float]] = {}
+    for words, action in scripts.items():
+        for name, side in setting.sides():
+            outcome = run_script(side, windows, [action] * FIRE_TICKS, setting.reader, seed=setting.seed,
+                                 what=f"{words}, {name}", progress=setting.progress)  # fmt: skip
+            spent[words, name] = {c: float(np.median(_lost(outcome.columns[c]))) for c in ("ammo", "health")}
+    for key, words, column in (("shots_spent", "firing", "ammo"), ("shots_spent_idle", "hands off", "ammo"),
+                               ("health_lost", "hands off", "health")):  # fmt: skip
+        for name, suffix in (("dream", ""), ("game", "_real")):
+            axis.figures[f"{key}{suffix}"] = spent.get((words, name), {}).get(column)
+        title = f"Read of the indicators, {words}: {column} less after {FIRE_TICKS} ticks, median"
+        axis.rows.append((title, number(axis.figures[key]), number(axis.figures[f"{key}_real"])))
+
+
+def _lost(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much less the last readings are than the first, `[W, T]` → `[W]`."""
+    some = max(1, values.shape[1] // 6)
+    less: NDArray[np.float64] = np.median(values[:, :some], 1) - np.median(values[:, -some:], 1)
+    return less

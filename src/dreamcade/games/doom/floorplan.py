@@ -178,4 +178,5 @@ class FloorPlan:
         second = (x2 - x1) * (by - y1) - (y2 - y1) * (bx - x1)
         third = (bx - ax) * (y1 - ay) - (by - ay) * (x1 - ax)
         fourth = (bx - ax) * (y2 - ay) - (by - ay) * (x2 - ax)
-        return bool(np.any((first * second < 0) & (third * fourth < 0)))
+        # Half-open: a way through the point where two walls meet, or that ends on one, crosses once, not never.
+        return bool(np.any(((first > 0) != (second > 0)) & ((third > 0) != (fourth > 0))))
