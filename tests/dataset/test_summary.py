@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dreamcade.core.errors import DatasetError
+from dreamcade.dataset.coverage import coverage, place_map
 from dreamcade.dataset.format import DatasetMeta
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dataset.summary import contact_sheet, summarize, summary_text
@@ -25,6 +26,20 @@ def test_figures_agree_with_the_episodes(stored: Path) -> None:
     assert 0.3 < summary.coverage["on_track_share"] < 0.9
     assert set(summary.styles) == {"calm", "wild"}
     assert json.loads(json.dumps(summary.to_json()))["frames"] == 120
+
+
+def test_places_are_counted_and_drawn() -> None:
+    x, y = np.array([0.0, 10.0, 480.0, 480.0]), np.array([0.0, 0.0, 0.0, 240.0])
+    columns = {"x": x, "y": y, "won": np.array([0, 0, 0, 1])}
+    found = coverage(columns)
+    assert (found["places"], found["places_for_half"], found["won"]) == (4, 2, 1)
+    assert coverage({**columns, "level": np.array([1, 1, 1, 2])})["rarest_level"] == 0.25
+    lines = place_map(columns)
+    assert lines[0].strip() and lines[0].index(lines[0].strip()) == len(lines[-1]) - 1, "north is up, east is right"
+    assert lines[-1][0] != " " and not lines[1].strip()
+    assert place_map({"speed": x}) == []
+    still = place_map({"x": np.ones(3), "y": np.ones(3)})
+    assert len(still) == 1 and len(still[0]) == 1
 
 
 def test_the_text_names_what_is_damaged(stored: Path) -> None:

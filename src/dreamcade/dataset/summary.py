@@ -13,21 +13,20 @@ from PIL import Image
 
 from dreamcade.core.errors import DatasetError
 from dreamcade.core.types import Pixels
+from dreamcade.dataset.coverage import coverage, place_map, share
 from dreamcade.dataset.format import EpisodeInfo
 from dreamcade.dataset.reader import Dataset
 
 HISTOGRAM_BINS = 9
 STEERED = 0.1
 """A control farther than this from rest counts as used."""
-SPIN_SLIP, SPIN_SPEED = 0.7, 8.0
-"""A car that moves faster than this, so many radians off its heading, is spinning."""
 BAR_WIDTH = 40
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetSummary:
     """Figures over all whole episodes. Shares are between 0 and 1; `histograms` holds, per control, bin edges and
-    shares; `coverage` what the game's own columns tell (only those that it exposes)."""
+    shares; `coverage` what the game's own columns tell (only those that it exposes), `map` where play has been."""
 
     game: str
     frame_size: tuple[int, int]
@@ -38,9 +37,11 @@ class DatasetSummary:
     frames: int
     seconds: float
     bytes: int
+    buttons: list[str]
     used_share: dict[str, float]
     histograms: dict[str, dict[str, list[float]]]
     coverage: dict[str, float]
+    map: list[str]
     styles: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:
@@ -66,9 +67,11 @@ def summarize(dataset: Dataset) -> DatasetSummary:
         frames=len(actions),
         seconds=len(actions) / dataset.meta.tick_rate,
         bytes=sum(e.video_bytes + e.columns_bytes for e in episodes),
-        used_share={n: _share(np.abs(actions[:, i]) > STEERED) for i, n in enumerate(dataset.meta.controls.names)},
+        buttons=[button.name for button in dataset.meta.controls.buttons],
+        used_share={n: share(np.abs(actions[:, i]) > STEERED) for i, n in enumerate(dataset.meta.controls.names)},
         histograms=_histograms(dataset, actions),
-        coverage=_coverage(columns),
+        coverage=coverage(columns),
+        map=place_map(columns),
         styles=_styles(columns),
     )
 
@@ -91,31 +94,11 @@ def _histograms(dataset: Dataset, actions: NDArray[np.float32]) -> dict[str, dic
     return histograms
 
 
-def _coverage(columns: Mapping[str, NDArray[Any]]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    if "on_track" in columns:
-        found["on_track_share"] = _share(columns["on_track"] >= 2)
-    if "speed" in columns:
-        speed = columns["speed"]
-        found["standing_share"] = _share(speed < 0.5)
-        for percent in (5, 25, 50, 75, 95):
-            found[f"speed_p{percent}"] = round(float(np.percentile(speed, percent)), 2)
-        if "slip_angle" in columns:
-            found["spin_share"] = _share((np.abs(columns["slip_angle"]) > SPIN_SLIP) & (speed > SPIN_SPEED))
-    if "heading_error" in columns:
-        found["wrong_way_share"] = _share(np.abs(columns["heading_error"]) > np.pi / 2)
-    return found
-
-
 def _styles(columns: Mapping[str, NDArray[Any]]) -> dict[str, float]:
     if "style" not in columns:
         return {}
     counts = Counter(columns["style"].tolist())
     return {name: round(n / len(columns["style"]), 4) for name, n in counts.most_common()}
-
-
-def _share(mask: NDArray[np.bool_]) -> float:
-    return round(float(mask.mean()), 4)
 
 
 def summary_text(summary: DatasetSummary) -> str:
@@ -129,13 +112,17 @@ def summary_text(summary: DatasetSummary) -> str:
     ]
     for name, histogram in summary.histograms.items():
         lines += ["", f"{name} (used in {summary.used_share[name]:.0%} of frames)"]
+        if name in summary.buttons:
+            continue
         edges, most = histogram["edges"], max(histogram["shares"])
-        for low, high, share in zip(edges, edges[1:], histogram["shares"], strict=False):
-            lines.append(f"  {low:+.2f} … {high:+.2f} {share:7.2%} {'█' * round(BAR_WIDTH * share / most)}")
+        for low, high, part in zip(edges, edges[1:], histogram["shares"], strict=False):
+            lines.append(f"  {low:+.2f} … {high:+.2f} {part:7.2%} {'█' * round(BAR_WIDTH * part / most)}")
     if summary.coverage:
         lines += ["", "coverage", *(f"  {name:<16} {value:g}" for name, value in summary.coverage.items())]
+    if summary.map:
+        lines += ["", "where it was played", *(f"  {line}" for line in summary.map)]
     if summary.styles:
-        lines += ["", "driving", *(f"  {name:<16} {share:.1%}" for name, share in summary.styles.items())]
+        lines += ["", "styles of play", *(f"  {name:<16} {share:.1%}" for name, share in summary.styles.items())]
     return "\n".join(lines)
 
 
