@@ -135,6 +135,22 @@ def test_cells_fit_the_frame(size: tuple[int, int], cell: int, tokens: int) -> N
     assert (config.frame_width, config.frame_height) == size
 
 
+def test_a_small_frame_is_not_reduced() -> None:
+    config = CodecConfig(coarse_width=16, coarse_blocks=1, fine_width=8, fine_blocks=1).fitted(256, 256)
+    assert (config.reduction, config.fold, config.fine_width) == (1, 8, 12)
+    assert CodecConfig().fitted(144, 192).fold == 4
+    codec = Codec(config).eval()
+    assert codec.detail is None
+    frames = torch.rand(1, 2, 3, 256, 256) * 2 - 1
+    with torch.inference_mode():
+        latents = codec.encode(frames)
+        made = codec.decode(latents)
+        pixels = codec.decode_pixels(latents[0])
+    assert made.shape == frames.shape
+    expected = made[0].permute(0, 2, 3, 1).mul(127.5).add(128).clamp(0, 255).to(torch.uint8)
+    assert torch.equal(pixels, expected)
+
+
 def test_a_size_that_no_cell_divides_names_the_nearest() -> None:
     with pytest.raises(BadInputError, match=r"multiples of 8; got 641x357: try 640x360"):
         CodecConfig().fitted(641, 357)

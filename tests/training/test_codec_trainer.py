@@ -40,7 +40,7 @@ SETTINGS = CodecTraining(steps=200, batch=4, check_every=50)
 
 def trainer(dataset: Dataset, folder: Path, resume: bool = False, settings: CodecTraining = SETTINGS) -> CodecTrainer:
     store_pictures(dataset, CONFIG, folder / "pictures")
-    pictures = open_pictures(dataset, folder / "pictures", "train")
+    pictures = open_pictures(dataset, CONFIG, folder / "pictures", "train")
     config = fit_normalisation(CONFIG, draw_pictures(pictures, 30, np.random.default_rng(0)))
     frames, heldout = (draw_frames(dataset, split, 8, 0) for split in ("train", "heldout"))
     made = CodecTrainer(config, settings, folder, pictures, frames, heldout, torch.device("cpu"))

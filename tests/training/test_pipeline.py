@@ -186,7 +186,7 @@ def test_latents_follow_their_codec(recording: Path, tmp_path: Path) -> None:
     dataset = Dataset.open(recording)
     codec = Codec(CodecConfig(160, 240, channels=4, coarse_width=8, coarse_blocks=1, fine_width=8, fine_blocks=1))
     store_pictures(dataset, codec.config, tmp_path / "pictures")
-    pictures = open_pictures(dataset, tmp_path / "pictures", "train")
+    pictures = open_pictures(dataset, codec.config, tmp_path / "pictures", "train")
     codec.fit(draw_pictures(pictures, 50, np.random.default_rng(0)))
     first = store_latents(pictures, codec, tmp_path / "latents")[0]
     real = torch.from_numpy(dataset.frames(dataset.episodes("train")[0], 3, 4)).permute(0, 3, 1, 2) / 127.5 - 1

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from dreamcade.dataset.reader import Dataset
+    from dreamcade.training.picture_store import PictureEpisode
 
 LEAST_TICKS = 48
 """An episode as long as this must be there to train on, and another to check with."""
@@ -47,7 +48,7 @@ def codec(
     from dreamcade.training.assemble import training_folder
     from dreamcade.training.checkpoint import goes_on
     from dreamcade.training.codec_trainer import CodecTrainer, fit_normalisation, stored_normalisation
-    from dreamcade.training.frame_pool import draw_frames
+    from dreamcade.training.frame_pool import as_pictures, draw_frames
     from dreamcade.training.picture_store import draw_pictures, open_pictures, store_pictures
     from dreamcade.training.presets import get_preset
     from dreamcade.training.progress import training_progress
@@ -65,8 +66,9 @@ def codec(
         if workers.leads:
             store_pictures(dataset, sizes, folder / "pictures")
         workers.wait()
-        pictures = open_pictures(dataset, folder / "pictures", "train")
-        frames = draw_frames(dataset, "train", chosen.codec_frames, settings.seed)
+        whole = sizes.reduction == 1
+        frames = draw_frames(dataset, "train", chosen.codec_frames * (2 if whole else 1), settings.seed)
+        pictures = as_pictures(frames) if whole else open_pictures(dataset, sizes, folder / "pictures", "train")
         heldout = draw_frames(dataset, "heldout", 48, settings.seed)
         if goes_on_there:
             sizes = stored_normalisation(sizes, checkpoint)
@@ -121,16 +123,19 @@ def dynamics(
         latent_width=width,
         action_size=dataset.meta.controls.size,
     )
+
+    def pictures(split: str) -> list[PictureEpisode]:
+        return open_pictures(dataset, trained_codec.config, folder / "pictures", split)
+
     with join_workers(resolve_device(device)) as (workers, target):
         trained_codec.to(target)
         if workers.leads:
             store_pictures(dataset, trained_codec.config, folder / "pictures")
             for split in ("train", "heldout"):
-                store_latents(open_pictures(dataset, folder / "pictures", split), trained_codec, folder / "latents")
+                store_latents(pictures(split), trained_codec, folder / "latents")
         workers.wait()
         train, heldout = (
-            store_latents(open_pictures(dataset, folder / "pictures", split), trained_codec, folder / "latents")
-            for split in ("train", "heldout")
+            store_latents(pictures(split), trained_codec, folder / "latents") for split in ("train", "heldout")
         )
         trainer = DynamicsTrainer(sizes, settings, trained_codec, folder, train, heldout, target, compiled, workers)
         trainer.prepare(goes_on_there)

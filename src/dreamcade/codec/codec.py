@@ -2,7 +2,7 @@
 
 A frame is reduced to a small anti-aliased picture, and that to a few numbers per cell. The way back draws the small
 picture first and the frame's edges from it. So the deep networks, which need many frames to learn from, never touch
-full frames, and what happens at full size is light.
+full frames, and what happens at full size is light. Frames that are small themselves are not reduced.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Codec(nn.Module):
         self.config = config
         self.encoder = coarse.Encoder(config)
         self.decoder = coarse.Decoder(config)
-        self.detail = Detail(config)
+        self.detail = Detail(config) if config.reduction > 1 else None
         self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(config.deviation).view(3, 1, 1), persistent=False)
 
@@ -89,7 +89,8 @@ class Codec(nn.Module):
 
     def _cells(self, pictures: Tensor) -> Tensor:
         pictures = pictures.contiguous(memory_format=torch.channels_last)
-        return self.detail(pictures, self.colours(pictures))
+        colours = self.colours(pictures)
+        return colours if self.detail is None else self.detail(pictures, colours)
 
     @staticmethod
     def _expect(tensor: Tensor, shape: tuple[int, ...], what: str) -> None:

@@ -14,12 +14,15 @@ from dreamcade.core.errors import BadInputError
 TOKENS = 54
 """Latent cells of a frame that a laptop's processor can keep up with."""
 PICTURE_PIXELS = 36_000
-"""Pixels of a small picture that it can learn from in hours."""
+"""Pixels of a small picture that it can learn from in hours …"""
+WHOLE_PIXELS = 80_000
+"""… and of a whole frame, folded by 8 instead of 4: so no detail is lost before the networks see it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodecConfig(JsonConfig):
-    """A deep codec in two stages: frame ↔ small picture (`reduction`² pixels averaged) ↔ latent.
+    """A deep codec in two stages: frame ↔ small picture (`reduction`² pixels averaged) ↔ latent. With `reduction` 1 the
+    small picture is the frame, and there is no first stage.
 
     The small picture is folded by `fold` to a middle grid, and that by `gather` to the latent's: one latent cell stands
     for reduction · fold · gather pixels each way. `mean` and `deviation` normalise each colour of the small picture
@@ -52,15 +55,17 @@ class CodecConfig(JsonConfig):
             )
 
     def fitted(self, width: int, height: int) -> CodecConfig:
-        """The same codec for frames of another size: reduced as little as leaves `PICTURE_PIXELS`, its cells as large
-        as leaves about `TOKENS` of them.
+        """The same codec for frames of another size: whole up to `WHOLE_PIXELS`, else reduced as little as leaves
+        `PICTURE_PIXELS`; its cells as large as leaves about `TOKENS` of them. Where a whole frame is folded by 8, the
+        networks on the folded grid are half as wide again.
 
         Raises `BadInputError` where no cell divides both sides.
         """
-        enough = (r for r in (1, 2, 4) if width * height <= PICTURE_PIXELS * r**2)
-        reduction = next(enough, 8)
+        enough = (r for r in (2, 4) if width * height <= PICTURE_PIXELS * r**2)
+        reduction = 1 if width * height <= WHOLE_PIXELS else next(enough, 8)
+        folds = (8,) if reduction == 1 and width * height > PICTURE_PIXELS else (4, 2)
         best: tuple[float, CodecConfig] | None = None
-        for fold, gather in itertools.product((4, 2), range(8, 0, -1)):
+        for fold, gather in itertools.product(folds, range(8, 0, -1)):
             cell = reduction * fold * gather
             if width % cell or height % cell:
                 continue
@@ -69,11 +74,17 @@ class CodecConfig(JsonConfig):
                 best = (
                     misfit,
                     dataclasses.replace(
-                        self, frame_width=width, frame_height=height, reduction=reduction, fold=fold, gather=gather
+                        self,
+                        frame_width=width,
+                        frame_height=height,
+                        reduction=reduction,
+                        fold=fold,
+                        gather=gather,
+                        fine_width=self.fine_width * 3 // 2 if fold == 8 else self.fine_width,
                     ),
                 )
         if best is None:
-            step = 2 * reduction
+            step = min(folds) * reduction
             raise BadInputError(
                 f"a frame's width and height must be multiples of {step}; got {width}x{height}: "
                 f"try {max(1, round(width / step)) * step}x{max(1, round(height / step)) * step}"
@@ -109,7 +120,7 @@ def comfortable_size(width: int, height: int) -> tuple[int, int]:
     cells for; at most `COMFORTABLE_PIXELS`."""
     pixels = min(width * height, COMFORTABLE_PIXELS)
     best, found = math.inf, (width, height)
-    for reduction, fold, gather in itertools.product((1, 2), (2, 4), range(1, 9)):
+    for reduction, fold, gather in itertools.product((1, 2), (2, 4, 8), range(1, 9)):
         cell = reduction * fold * gather
         for columns, rows in itertools.product(range(4, 17), repeat=2):
             w, h = columns * cell, rows * cell

@@ -119,7 +119,8 @@ class CodecTrainer:
         torch.manual_seed(settings.seed)
         self.codec = Codec(config).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         deep = [*self.codec.encoder.parameters(), *self.codec.decoder.parameters()]
-        groups = [{"params": deep}, {"params": self.codec.detail.parameters()}]
+        light = [] if self.codec.detail is None else [*self.codec.detail.parameters()]
+        groups = [{"params": deep}, {"params": light}]
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=1e-3)
         self.averages = AveragedWeights(self.codec)
         self.lpips = LPIPS.load().to(device)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dreamcade.core.types import Pixels
 from dreamcade.dataset.reader import Dataset
+from dreamcade.training.picture_store import PictureEpisode
 
 BURST = 2
 """Neighbouring frames read at a time; seeking costs more than decoding a second frame."""
@@ -29,6 +30,11 @@ def draw_frames(dataset: Dataset, split: str, count: int, seed: int) -> Pixels:
         for start in sorted(rng.integers(0, episode.length - BURST + 1, each).tolist()):
             next(rows)[:] = dataset.frames(episode, start, start + BURST)
     return bursts.reshape(-1, height, width, 3)
+
+
+def as_pictures(frames: Pixels) -> list[PictureEpisode]:
+    """Frames that are not reduced, as the small pictures that a codec learns from."""
+    return [PictureEpisode("pool", frames, np.zeros((len(frames), 0), np.float32))]
 
 
 def draw_corners(count: int, shape: Sequence[int], size: int, step: int, rng: np.random.Generator) -> NDArray[np.int64]:

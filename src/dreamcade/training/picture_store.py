@@ -1,4 +1,7 @@
-"""A dataset's small pictures, read from its videos once and kept on disk; training reads them by memory map."""
+"""A dataset's small pictures, read from its videos once and kept on disk; training reads them by memory map.
+
+Frames that a codec does not reduce are not stored a second time: they are read from their videos.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +32,26 @@ CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Footage:
+    """An episode's frames, uint8 `[T, H, W, 3]`, decoded by the slice: for reading on, not for picking."""
+
+    dataset: Dataset
+    episode: EpisodeInfo
+
+    def __len__(self) -> int:
+        return self.episode.length
+
+    def __getitem__(self, at: slice) -> Pixels:
+        start, stop, _ = at.indices(len(self))
+        return self.dataset.frames(self.episode, start, stop)
+
+
+@dataclass(frozen=True, slots=True)
 class PictureEpisode:
-    """`pictures` uint8 `[T, h, w, 3]` (memory map), `actions` float32 `[T, A]`: taken after seeing each frame."""
+    """`pictures` uint8 `[T, h, w, 3]` (mapped, or a video), `actions` float32 `[T, A]`: taken after seeing each frame."""
 
     name: str
-    pictures: Pixels
+    pictures: Pixels | Footage
     actions: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -51,7 +69,8 @@ def stored_name(episode: EpisodeInfo) -> str:
 
 
 def store_pictures(dataset: Dataset, config: CodecConfig, folder: Path) -> None:
-    """Reduces every episode that `folder` lacks, and deletes those of other recordings.
+    """Reduces every episode that `folder` lacks, and deletes those of other recordings. Frames that are not reduced are
+    left where they are.
 
     Raises `DatasetError` if it holds pictures of another size.
     """
@@ -61,6 +80,8 @@ def store_pictures(dataset: Dataset, config: CodecConfig, folder: Path) -> None:
             f"{folder} holds pictures of another size, or is damaged; delete that folder to make them anew"
         )
     write_json(stamp, facts)
+    if config.reduction == 1:
+        return
     wanted = {stored_name(e): e for e in dataset.episodes("all")}
     for old in folder.glob("*.npy"):
         if old.stem not in wanted:
@@ -91,10 +112,13 @@ def reduce_episode(dataset: Dataset, episode: EpisodeInfo, reduction: int) -> Pi
     return np.concatenate(parts)
 
 
-def open_pictures(dataset: Dataset, folder: Path, split: str) -> list[PictureEpisode]:
-    """The stored episodes of a split (`train` or `heldout`), memory-mapped."""
+def open_pictures(dataset: Dataset, config: CodecConfig, folder: Path, split: str) -> list[PictureEpisode]:
+    """The episodes of a split (`train` or `heldout`): stored ones, memory-mapped, or those of the videos themselves."""
     episodes = []
     for info in dataset.episodes(split):  # type: ignore[arg-type]
+        if config.reduction == 1:
+            episodes.append(PictureEpisode(stored_name(info), Footage(dataset, info), dataset.actions(info)))
+            continue
         path = folder / f"{stored_name(info)}.npy"
         try:
             pictures = np.load(path, mmap_mode="r")
@@ -119,7 +143,7 @@ def read_stamp(path: Path) -> Any:
 
 
 def draw_pictures(episodes: list[PictureEpisode], count: int, rng: np.random.Generator) -> Tensor:
-    """Random pictures of all episodes, float `[count, 3, h, w]` in [−1, 1]."""
+    """Random pictures of all episodes (which are in memory or mapped), float `[count, 3, h, w]` in [−1, 1]."""
     sizes = np.array([len(e) for e in episodes])
     drawn = rng.choice(len(episodes), count, p=sizes / sizes.sum())
     return colours(np.stack([episodes[i].pictures[int(rng.integers(sizes[i]))] for i in drawn]))
