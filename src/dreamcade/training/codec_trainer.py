@@ -28,6 +28,7 @@ from dreamcade.training.checkpoint import load_training, save_training, saved_wh
 from dreamcade.training.frame_pool import crop, draw_corners, to_model
 from dreamcade.training.picture_store import PictureEpisode, draw_pictures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
+from dreamcade.training.throughput import Throughput
 from dreamcade.training.workers import Workers
 
 CROPS_OF_A_FRAME = 3
@@ -124,6 +125,7 @@ class CodecTrainer:
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=1e-3)
         self.averages = AveragedWeights(self.codec)
         self.lpips = LPIPS.load().to(device)
+        self.throughput = Throughput(device, torch.float32)
         self.step, self.seconds = 0, 0.0
 
     @property
@@ -154,10 +156,12 @@ class CodecTrainer:
             began = time.perf_counter()
             figures = self._train_step(rng)
             self.step += 1
-            self.seconds += time.perf_counter() - began
+            took = time.perf_counter() - began
+            self.seconds += took
+            self.throughput.add(self.settings.batch * self.workers.count, took)
             if self.step % self.settings.check_every == 0 or self.step == self.settings.steps:
                 self.save()
-                figures |= self.held_out_figures() if self.workers.leads else {}
+                figures |= self.held_out_figures() | self.throughput.take() if self.workers.leads else {}
                 self.workers.wait()
             report(self.step, figures)
 
@@ -165,15 +169,20 @@ class CodecTrainer:
         settings, first = self.settings, self.settings.first_stage
         if self.step < first:
             step, steps, peaks = self.step, first, (settings.peak_rate, 0.0)
-            loss = self._picture_loss(rng)
         else:
             step, steps = self.step - first, settings.steps - first
             peaks = settings.decoder_rate, settings.detail_rate
-            loss = self._frame_loss(rng, step >= settings.perceptual_from * steps)
         for group, peak in zip(self.optimizer.param_groups, peaks, strict=True):
             group["lr"] = learning_rate(step, steps, peak, flat=settings.flat)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        perceptual = step >= settings.perceptual_from * steps
+
+        def work() -> Tensor:
+            loss = self._picture_loss(rng) if self.step < first else self._frame_loss(rng, perceptual)
+            torch.autograd.backward(loss)
+            return loss
+
+        loss = self.throughput.counted(work) if step == 0 else work()
         self.workers.average_gradients(self.codec)
         torch.nn.utils.clip_grad_norm_(self.codec.parameters(), 1.0)
         self.optimizer.step()

@@ -25,6 +25,7 @@ from dreamcade.training.latent_store import LatentEpisode, expect_encoder, finge
 from dreamcade.training.rolled_out import held_out_figures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.streams import Streams
+from dreamcade.training.throughput import Throughput
 from dreamcade.training.workers import Workers
 
 
@@ -76,6 +77,8 @@ class DynamicsTrainer:
         self.forward = torch.compile(self.model, dynamic=False) if compiled else self.model
         self.optimizer = self._make_optimizer()
         self.averages = AveragedWeights(self.model)
+        self.throughput = Throughput(device, fast_dtype(device))
+        self._counted = False
         self.step, self.seconds = 0, 0.0
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
@@ -115,11 +118,13 @@ class DynamicsTrainer:
             began = time.perf_counter()
             figures = self._train_step(streams, rng)
             self.step += 1
-            self.seconds += time.perf_counter() - began
+            took = time.perf_counter() - began
+            self.seconds += took
+            self.throughput.add(self.settings.batch * self.workers.count, took)
             if self.step % self.settings.save_every == 0 or self.step == self.settings.steps:
                 self.save()
             if self.step % self.settings.check_every == 0 or self.step == self.settings.steps:
-                figures |= self._check() if self.workers.leads else {}
+                figures |= self._check() | self.throughput.take() if self.workers.leads else {}
                 self.workers.wait()
             report(self.step, figures)
 
@@ -133,9 +138,16 @@ class DynamicsTrainer:
         target = streams.targets(self.model, self.train)
         level = draw_levels(len(streams), self.model.config.sampling_levels, self.device)
         noisy = target.lerp(torch.randn_like(target), level[:, None, None])
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_dtype(self.device) == torch.bfloat16):
-            made = self.forward(streams.context(self.model, actions), noisy, level).float()
-        loss, errors = dynamics_loss(made, target)
+
+        def loss_of(forward: Callable[..., Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_dtype(self.device) == torch.bfloat16):
+                made = forward(streams.context(self.model, actions), noisy, level).float()
+            return *dynamics_loss(made, target), made
+
+        if not self._counted:  # eagerly: what is compiled cannot be counted
+            self.throughput.counted(lambda: torch.autograd.backward(loss_of(self.model)[0]))
+            self._counted = True
+        loss, errors, made = loss_of(self.forward)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.workers.average_gradients(self.model)

@@ -48,7 +48,7 @@ class Footage:
 
 @dataclass(frozen=True, slots=True)
 class PictureEpisode:
-    """`pictures` uint8 `[T, h, w, 3]` (mapped, or a video), `actions` float32 `[T, A]`: taken after seeing each frame."""
+    """`pictures` uint8 `[T, h, w, 3]` (mapped, or a video), `actions` float32 `[T, A]`: taken after seeing each."""
 
     name: str
     pictures: Pixels | Footage

@@ -50,7 +50,7 @@ class TrainingProgress:
     def report(self, step: int, figures: dict[str, float]) -> None:
         """Shows and logs the figures of one step."""
         self._smooth = figures["loss"] if self._smooth is None else 0.98 * self._smooth + 0.02 * figures["loss"]
-        held_out = {k: v for k, v in figures.items() if k.startswith(("psnr", "lpips"))}
+        held_out = {k: v for k, v in figures.items() if k.startswith(("psnr", "lpips", "frames_per", "share_of"))}
         if held_out:
             self._held_out = held_out
             self._bar.console.print(f"step {step}: " + ", ".join(f"{k} {v:.2f}" for k, v in held_out.items()))
