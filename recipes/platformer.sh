@@ -5,6 +5,6 @@
 set -euo pipefail
 here=$(dirname "$0")
 dreamcade games list | grep -q "^procgen: ready" || dreamcade games install procgen
-export NAME=platformer GAME=procgen:coinrun TITLE=Platformer
+export NAME=platformer GAME=procgen:coinrun TITLE=Platformer CODEC=${CODEC:---channels 128}
 export DESCRIPTION="Run, jump, mind the saws and what crawls, reach the coin. Sixteen levels, learnt from CoinRun."
 exec "$here/world.sh" "${1:-runs/platformer}" "${2:-205}" "${3:-laptop}"

@@ -45,8 +45,11 @@ class CodecTraining(JsonConfig):
     batch: int = 12
     crop: int = 128
     """Largest side of the crops of full frames, in pixels; smaller frames are taken whole or nearly so."""
-    peak_rate: float = 2e-3
+    peak_rate: float = 1e-3
     """Highest learning rate of the deep half in the first stage …"""
+    linear_share: float = 0.05
+    """… of which its linear paths get this share: they begin at the best map and have thousands of inputs, so that
+    Adam's equal steps would throw it away …"""
     decoder_rate: float = 3e-4
     """… of its decoder in the second, so that it learns what the light half needs without losing what it knows …"""
     detail_rate: float = 4e-3
@@ -119,9 +122,15 @@ class CodecTrainer:
         self.pictures, self.frames, self.heldout = pictures, frames, heldout
         torch.manual_seed(settings.seed)
         self.codec = Codec(config).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        deep = [*self.codec.encoder.parameters(), *self.codec.decoder.parameters()]
+        linear = [*self.codec.encoder.linear.parameters(), *self.codec.decoder.linear.parameters()]
+        deep = [
+            p
+            for half in (self.codec.encoder, self.codec.decoder)
+            for n, p in half.named_parameters()
+            if not n.startswith("linear.")
+        ]
         light = [] if self.codec.detail is None else [*self.codec.detail.parameters()]
-        groups = [{"params": deep}, {"params": light}]
+        groups = [{"params": linear}, {"params": deep}, {"params": light}]
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=1e-3)
         self.averages = AveragedWeights(self.codec)
         self.lpips = LPIPS.load().to(device)
@@ -168,10 +177,11 @@ class CodecTrainer:
     def _train_step(self, rng: np.random.Generator) -> dict[str, float]:
         settings, first = self.settings, self.settings.first_stage
         if self.step < first:
-            step, steps, peaks = self.step, first, (settings.peak_rate, 0.0)
+            step, steps, deep, light = self.step, first, settings.peak_rate, 0.0
         else:
             step, steps = self.step - first, settings.steps - first
-            peaks = settings.decoder_rate, settings.detail_rate
+            deep, light = settings.decoder_rate, settings.detail_rate
+        peaks = settings.linear_share * deep, deep, light
         for group, peak in zip(self.optimizer.param_groups, peaks, strict=True):
             group["lr"] = learning_rate(step, steps, peak, flat=settings.flat)
         self.optimizer.zero_grad(set_to_none=True)
