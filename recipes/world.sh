@@ -3,7 +3,7 @@
 #   NAME=… GAME=… TITLE=… DESCRIPTION=… recipes/world.sh [FOLDER] [EPISODES] [PRESET]
 # The recipes beside this one set the names. SIZE and TICKS (of the recording), CODEC (options of `train codec`), STEPS (of
 # the dynamics), STARTS (a list of starts in that recording; empty: the most different ones) and EVALUATE (options of
-# `dreamcade evaluate`) can be set in the environment.
+# `dreamcade evaluate`) and NOTES (more for its card) can be set in the environment.
 set -euo pipefail
 folder=${1:-runs/$NAME}
 episodes=${2:-160}
@@ -17,6 +17,7 @@ preset=${3:-laptop}
   dreamcade train dynamics "$folder/data" --world "$folder/$NAME" --preset "$preset" ${STEPS:+--steps "$STEPS"} --resume
   bundle() {
     dreamcade train bundle "$folder/data" --world "$folder/$NAME" --title "$TITLE" ${STARTS:+--starts "$STARTS"} \
+      ${NOTES:+--notes "$NOTES"} \
       --description "$DESCRIPTION" "$@"
   }
   bundle

@@ -5,7 +5,7 @@
 #   NAME=… GAME=… TITLE=… DESCRIPTION=… recipes/gpu/world.sh OUT [WHEELS]
 # The recipes beside this one set the names. OUT gets the bundle, logs and figures. WHEELS is a folder of Python wheels for
 # a machine without an index. EPISODES, TICKS, SIZE, PRESET, CODEC (options of `train codec`), STARTS (a list of starts;
-# empty: the most different ones), EVALUATE (options of `dreamcade evaluate`), GPUS (how many train together), SLICE and
+# empty: the most different ones), NOTES (more for its card), EVALUATE (options of `dreamcade evaluate`), GPUS (how many train together), SLICE and
 # WORK (scratch folder) can be set in the environment.
 set -uo pipefail
 out=$1
@@ -24,6 +24,7 @@ within() {
 
 bundle() {
   within dreamcade train bundle "$work/data" --world "$work/$NAME" --title "$TITLE" ${STARTS:+--starts "$STARTS"} \
+    ${NOTES:+--notes "$NOTES"} \
     --description "$DESCRIPTION" "$@"
 }
 
