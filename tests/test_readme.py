@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dreamcade.cli.command_table import ENTRIES
-from dreamcade.world import shipped_worlds
+from dreamcade.world import locate, shipped_worlds
+from dreamcade.world.catalogue import catalogue
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -32,6 +33,12 @@ def test_python_runs(snippet: str) -> None:
     width, height = world.frame_size  # type: ignore[attr-defined]
     assert frame.pixels.shape == (height, width, 3)  # type: ignore[attr-defined]
     assert isinstance(names["state"], bytes)
+
+
+def test_the_page_about_the_worlds_says_what_their_cards_say() -> None:
+    page = ROOT / "docs" / "worlds.md"
+    written = catalogue([locate(name) for name in shipped_worlds()], page.parent)
+    assert page.read_text() == written, "write it anew: dreamcade world catalogue --out docs/worlds.md"
 
 
 @pytest.mark.parametrize("line", COMMANDS)

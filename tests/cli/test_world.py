@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def test_info(shelf: Path) -> None:
     assert data["name"] == "toy"
     assert data["bytes"] > 0
     assert data["frame_size"] == [48, 32]
+
+
+def test_catalogue(shelf: Path, tiny_world: World) -> None:
+    card = {"does badly": ["It has no corners."], "machine": "a laptop"}
+    manifest = dataclasses.replace(tiny_world.manifest, card=card)
+    dataclasses.replace(tiny_world, manifest=manifest, clip=b"moving").save(shelf / "toy")
+    page = invoke("catalogue")
+    assert "### Does badly\n\n- It has no corners." in page
+    assert "| [toy](#toy) | toy:square | 48×32 | 50 a second |" in page
+    invoke("catalogue", "toy", "--out", str(shelf / "docs" / "worlds.md"))
+    assert "](../toy/clip.webp)" in (shelf / "docs" / "worlds.md").read_text()
 
 
 def test_verify(shelf: Path) -> None:

@@ -83,6 +83,27 @@ def verify(world: WorldName, as_json: AsJson = False) -> None:
         typer.echo(f"ok  {check}")
 
 
+@app.command("catalogue")
+def write_catalogue(
+    worlds: Annotated[list[str] | None, typer.Argument(metavar="WORLDS", help="All shipped ones by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A file to write; the terminal by default.")] = None,
+) -> None:
+    """Write a page about worlds from their cards: how near they come to their games, and where they fail.
+
+    Example: dreamcade world catalogue --out docs/worlds.md
+    """
+    from dreamcade.core.files import atomic_path
+    from dreamcade.world import locate, shipped_worlds
+    from dreamcade.world.catalogue import catalogue
+
+    page = catalogue([locate(name) for name in worlds or shipped_worlds()], (out or Path("page")).resolve().parent)
+    if out is None:
+        typer.echo(page, nl=False)
+        return
+    with atomic_path(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
 def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 

@@ -24,7 +24,7 @@ def model_card(manifest: WorldManifest, clip: bool = False) -> str:
         f"![On the left the real game, on the right its dream under the same keys]({CLIP_FILE})" if clip else "",
         _how_to_play(manifest),
         _controls(manifest),
-        *(_section(key, value) for key, value in manifest.card.items()),
+        *(card_section(key, value) for key, value in manifest.card.items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -61,16 +61,19 @@ def _controls(manifest: WorldManifest) -> str:
         for a in manifest.controls.axes
     ]
     rows += [(b.label or b.name, "off / on", ", ".join(b.keys)) for b in manifest.controls.buttons]
-    return "## Controls\n\n" + _table(("control", "range", "keys"), rows) if rows else ""
+    return "## Controls\n\n" + markdown_table(("control", "range", "keys"), rows) if rows else ""
 
 
-def _section(key: str, value: Any) -> str:
-    title = f"## {key.replace('_', ' ').capitalize()}"
+def card_section(key: str, value: Any, level: int = 2) -> str:
+    """One entry of a card, under a heading of `level`."""
+    title = f"{'#' * level} {key.replace('_', ' ').capitalize()}"
     if isinstance(value, Mapping):
-        return f"{title}\n\n" + _table(("", ""), [(k.replace("_", " "), _cell(v)) for k, v in value.items()])
+        return f"{title}\n\n" + markdown_table(("", ""), [(k.replace("_", " "), _cell(v)) for k, v in value.items()])
     if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
         names = tuple(value[0])
-        return f"{title}\n\n" + _table(names, [tuple(_cell(item.get(name)) for name in names) for item in value])
+        return f"{title}\n\n" + markdown_table(
+            names, [tuple(_cell(item.get(name)) for name in names) for item in value]
+        )
     if isinstance(value, list | tuple):
         return f"{title}\n\n" + "\n".join(f"- {_cell(item)}" for item in value)
     return f"{title}\n\n{_cell(value)}"
@@ -84,6 +87,7 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def markdown_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Rows under a header, bars in their cells escaped."""
     lines = [header, tuple("---" for _ in header), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
