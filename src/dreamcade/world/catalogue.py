@@ -10,6 +10,9 @@ from typing import Any
 from dreamcade.world.card import card_section, markdown_table
 from dreamcade.world.manifest import CLIP_FILE, WorldManifest, read_manifest
 
+INTRODUCTION = """\
+What each world learnt from, how near it comes to its game, and where it fails. Every figure is of play that the world was
+not trained on, and stands on the card inside its bundle; `dreamcade world catalogue` writes this page from those cards."""
 TOLD = ("does well", "does badly", "verdicts", "what must hold")
 """Sections of a card that the page repeats, in this order."""
 
@@ -19,9 +22,7 @@ def catalogue(folders: Sequence[Path], beside: Path) -> str:
     worlds = [(folder, read_manifest(folder)) for folder in folders]
     parts = [
         "# Worlds",
-        "What each world learnt from, how near it comes to its game, and where it fails.\nEvery figure is of play that the "
-        "world was not trained on, and stands on the card inside its bundle;\n`dreamcade world catalogue` writes this "
-        "page from those cards.",
+        INTRODUCTION,
         markdown_table(
             ("world", "learnt from", "picture", "rate", "size", "trained on"),
             [_line(folder, manifest) for folder, manifest in worlds],
