@@ -11,8 +11,9 @@ from dreamcade.world.card import card_section, markdown_table
 from dreamcade.world.manifest import CLIP_FILE, WorldManifest, read_manifest
 
 INTRODUCTION = """\
-What each world learnt from, how near it comes to its game, and where it fails. Every figure is of play that the world was
-not trained on, and stands on the card inside its bundle; `dreamcade world catalogue` writes this page from those cards."""
+What each world learnt from, how near it comes to its game, and where it fails. Every figure is of play that the world
+was not trained on, and stands on the card inside its bundle; `dreamcade world catalogue` writes this page from the
+cards."""
 TOLD = ("does well", "does badly", "verdicts", "what must hold")
 """Sections of a card that the page repeats, in this order."""
 
