@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from dreamcade.dataset.reader import Dataset
 from dreamcade.world import World, shipped_worlds
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
@@ -43,11 +44,12 @@ Serve = Callable[..., "Server"]
 
 
 class Server:
-    """`dreamcade play` in a process of its own."""
+    """`dreamcade play`, or whatever `arguments` say, in a process of its own."""
 
-    def __init__(self, world: str, port: int, *options: str) -> None:
+    def __init__(self, world: str, port: int, *options: str, arguments: tuple[str, ...] = ()) -> None:
         self.address = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-c", "from dreamcade.cli import main; main()", "play", world, "--no-browser"]
+        command = [sys.executable, "-c", "from dreamcade.cli import main; main()"]
+        command += arguments or ("play", world, "--no-browser")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         self.process = subprocess.Popen([*command, "--port", str(port), *options], env=environment)
 
@@ -136,8 +138,8 @@ def context(browser: Any) -> Iterator[Any]:
 def serve() -> Iterator[Serve]:
     servers: list[Server] = []
 
-    def start(world: str, port: int, *options: str) -> Server:
-        servers.append(Server(world, port, *options))
+    def start(world: str, port: int, *options: str, arguments: tuple[str, ...] = ()) -> Server:
+        servers.append(Server(world, port, *options, arguments=arguments))
         return servers[-1]
 
     yield start
@@ -437,3 +439,30 @@ def cpu_seconds(pid: int) -> float:
         pytest.skip("reads /proc")
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_somebody_records_the_real_game(serve: Serve, context: Any, tmp_path: Path) -> None:
+    pytest.importorskip("Box2D", reason="needs the extra 'games'")
+    data = tmp_path / "mine"
+    arguments = ("record", "gym:CarRacing-v3", "--policy", "human", "--size", "240x160", "--out", str(data))
+    server = serve("", free_port(), arguments=arguments).wait_until_awake()
+    page = Page(context, server.address)
+    page.wait("!!document.querySelector('.start')", 60)
+    assert "the game itself" in page.page.locator("#gallery").inner_text()
+    page.page.screenshot(path=tmp_path / "gallery.png")
+    page.keyboard.press("Enter")
+    page.wait_for_play()
+    before = page.picture()
+    page.hold("ArrowUp", seconds=3.5)
+    assert np.abs(page.picture() - before).mean() > 2, "the real car has driven"
+    page.page.screenshot(path=tmp_path / "playing.png")
+    page.keyboard.press("Escape")
+    wait_for(lambda: list(data.glob("episodes/episode-*/columns.parquet")), 20, "the play to be stored")
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(20) == 0
+    dataset = Dataset.open(data)
+    [episode] = dataset.episodes("all")
+    gas = dataset.actions(episode)[:, dataset.meta.controls.names.index("gas")]
+    assert gas.mean() > 0.3 and gas[0] == 0
+    assert float(dataset.column(episode, "speed").max()) > 10
+    assert not page.errors

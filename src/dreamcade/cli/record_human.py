@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ def record_human(writer: DatasetWriter, controls: Path | None, first_seed: int, 
     with bind("127.0.0.1", port) as listener:
         address = address_of("127.0.0.1", listener.getsockname()[1])
         typer.echo(f"Play {meta.game} at {address}; every play is recorded to {writer.path}   (Ctrl-C ends it)")
-        serve(arcade, listener, "127.0.0.1")
+        with suppress(KeyboardInterrupt):  # the way to end it, and what was played is on disk
+            serve(arcade, listener, "127.0.0.1")
     if not writer.episodes:
         raise BadInputError(f"nothing was played, so {writer.path} is empty; open the page and play for some seconds")

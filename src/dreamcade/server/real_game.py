@@ -276,7 +276,7 @@ def real_game_stage(recording: Recording) -> Stage:
     game.close()
     manifest = GameManifest(
         name=meta.game.rpartition(":")[2].replace("/", "-"),
-        title=meta.game,
+        title=meta.game.rpartition(":")[2],
         description="The real game. Everything that you play is recorded.",
         game=meta.game,
         controls=meta.controls,

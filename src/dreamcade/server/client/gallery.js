@@ -3,6 +3,10 @@
 import { worldCard } from "./card.js";
 
 const CARD_FIGURES = 6;
+const WORDS = {
+  dream: ["Every frame is dreamed by a neural network, on this machine, while you play it.", "Choose where the dream begins"],
+  game: ["This is the game itself. A world can be trained on what you play here.", "Begin"],
+};
 
 export class Gallery {
   #root;
@@ -40,6 +44,9 @@ export class Gallery {
     this.#chosen = index;
     const world = this.#worlds[index];
     [...this.#part("tabs").children].forEach((tab, i) => tab.setAttribute("aria-pressed", String(i === index)));
+    const [tagline, stripTitle] = WORDS[world.sampling_steps ? "dream" : "game"];
+    this.#part("tagline").textContent = tagline;
+    this.#part("strip-title").textContent = stripTitle;
     this.#part("title").textContent = world.title;
     this.#part("description").textContent = world.description;
     this.#part("figures").replaceChildren(...figures(world).map(([name, value]) => figure(name, value)));
