@@ -30,7 +30,14 @@ CARD_FIGURES = {
     "psnr_h16": "16 frames ahead, PSNR in dB",
     "psnr_h16_persistence": "16 frames ahead, persistence",
     "control_ratio": "actions named from the dream, over real frames",
-    "drift_contrast": "change of contrast after 10,000 frames",
+    "jump_ratio": "height of a jump, over the game's",
+    "wall_held": "runs into a wall that stop, share",
+    "through_walls": "movements through walls, share",
+    "round_lpips": "after a full turn, LPIPS to the view before",
+    "pilot_seconds_median": "pilot on the road, median of seconds",
+    "pilot_progress_per_minute": "pilot, cells of progress a minute",
+    "pilot_walked_per_minute": "pilot, map units walked a minute",
+    "drift_contrast": "change of contrast in long play",
 }
 """Which of an evaluation's figures a card shows where they were measured, and what it calls them."""
 
