@@ -30,6 +30,11 @@ def test_on_a_cpu(tmp_path: Path) -> None:
     assert figures["world"] == "racing"
     card = json.loads((tmp_path / "racing/world.json").read_text())["card"]
     assert card["evaluation"]["codec, PSNR in dB"] == figures["psnr_codec"]
+    study = str(tmp_path / "study")
+    place = str(tmp_path / "data"), str(tmp_path / "racing"), study
+    done = run(str(RECIPES / "scaling.sh"), *place, "4", ONLY="depth-4 a-quarter", PRESET="smoke")
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in Path(study).iterdir()) == ["a-quarter.training", "curves.png", "depth-4.training"]
 
 
 def test_on_a_gpu_in_slices(tmp_path: Path) -> None:

@@ -89,6 +89,11 @@ def dynamics(
     preset: PresetName = "laptop",
     resume: Resume = None,
     steps: Steps = None,
+    width: Annotated[int | None, typer.Option(min=32, help="Of the transformer; the preset's by default.")] = None,
+    depth: Annotated[int | None, typer.Option(min=3, help="Blocks of it; the preset's by default.")] = None,
+    episodes: Annotated[
+        int | None, typer.Option(min=1, help="Learn from the first so many only: what would more data bring?")
+    ] = None,
     device: DeviceName = "auto",
     compiled: Annotated[
         bool, typer.Option("--compile", help="A fifth faster after a minute or two; needs a C++ compiler.")
@@ -115,13 +120,17 @@ def dynamics(
     keep_freed_memory()
     settings = dataclasses.replace(chosen.dynamics_training, steps=steps or chosen.dynamics_training.steps)
     trained_codec, _ = load_codec(folder)
-    channels, height, width = trained_codec.config.latent_shape
+    channels, rows, columns = trained_codec.config.latent_shape
+    wide = width or chosen.dynamics.width
     sizes = dataclasses.replace(
         chosen.dynamics,
         latent_channels=channels,
-        latent_height=height,
-        latent_width=width,
+        latent_height=rows,
+        latent_width=columns,
         action_size=dataset.meta.controls.size,
+        width=wide,
+        heads=wide // 32 if width else chosen.dynamics.heads,
+        depth=depth or chosen.dynamics.depth,
     )
 
     def pictures(split: str) -> list[PictureEpisode]:
@@ -137,7 +146,9 @@ def dynamics(
         train, heldout = (
             store_latents(pictures(split), trained_codec, folder / "latents") for split in ("train", "heldout")
         )
-        trainer = DynamicsTrainer(sizes, settings, trained_codec, folder, train, heldout, target, compiled, workers)
+        trainer = DynamicsTrainer(
+            sizes, settings, trained_codec, folder, train[:episodes], heldout, target, compiled, workers
+        )
         trainer.prepare(goes_on_there)
         logs = folder / "logs" / "dynamics"
         with training_progress("dynamics", settings.steps, trainer.step, logs, workers.leads) as report:
