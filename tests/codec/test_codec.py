@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dreamcade.codec import Codec, CodecConfig
+from dreamcade.codec.config import comfortable_size
 from dreamcade.core.errors import BadInputError
 
 SMALL = CodecConfig(
@@ -149,6 +150,19 @@ def test_a_small_frame_is_not_reduced() -> None:
     assert made.shape == frames.shape
     expected = made[0].permute(0, 2, 3, 1).mul(127.5).add(128).clamp(0, 255).to(torch.uint8)
     assert torch.equal(pixels, expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "comfortable"),
+    [
+        ((600, 400), (360, 240)), ((160, 210), (144, 192)), ((1920, 1080), (432, 240)), ((640, 480), (384, 288)),
+        ((200, 200), (192, 192)), ((96, 96), (96, 96)), ((300, 1000), (160, 520)),
+    ],
+)  # fmt: skip
+def test_any_size_has_a_comfortable_one(size: tuple[int, int], comfortable: tuple[int, int]) -> None:
+    found = comfortable_size(*size)
+    assert found == comfortable
+    CodecConfig().fitted(*found)
 
 
 def test_a_size_that_no_cell_divides_names_the_nearest() -> None:

@@ -33,7 +33,10 @@ def test_places_are_counted_and_drawn() -> None:
     columns = {"x": x, "y": y, "won": np.array([0, 0, 0, 1])}
     found = coverage(columns)
     assert (found["places"], found["places_for_half"], found["won"]) == (4, 2, 1)
-    assert coverage({**columns, "level": np.array([1, 1, 1, 2])})["rarest_level"] == 0.25
+    leveled = {**columns, "level": np.array([1, 1, 1, 2])}
+    assert coverage(leveled)["rarest_level"] == 0.25
+    assert len(place_map(leveled)) == 1, "the second level is not drawn over the first"
+    assert "places" not in coverage({**columns, "track_index": x}) and not place_map({**columns, "track_index": x})
     lines = place_map(columns)
     assert lines[0].strip() and lines[0].index(lines[0].strip()) == len(lines[-1]) - 1, "north is up, east is right"
     assert lines[-1][0] != " " and not lines[1].strip()

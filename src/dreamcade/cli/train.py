@@ -89,7 +89,9 @@ def dynamics(
     preset: PresetName = "laptop",
     resume: Resume = None,
     steps: Steps = None,
-    width: Annotated[int | None, typer.Option(min=32, help="Of the transformer; the preset's by default.")] = None,
+    width: Annotated[
+        int | None, typer.Option(min=32, help="Of the transformer, a multiple of 32; the preset's by default.")
+    ] = None,
     depth: Annotated[int | None, typer.Option(min=3, help="Blocks of it; the preset's by default.")] = None,
     episodes: Annotated[
         int | None, typer.Option(min=1, help="Learn from the first so many only: what would more data bring?")
@@ -103,6 +105,7 @@ def dynamics(
     import dataclasses
 
     from dreamcade.core.device import expect_compiler, keep_freed_memory, resolve_device
+    from dreamcade.core.errors import BadInputError
     from dreamcade.training.assemble import load_codec, training_folder
     from dreamcade.training.checkpoint import goes_on
     from dreamcade.training.dynamics_trainer import DynamicsTrainer
@@ -112,6 +115,8 @@ def dynamics(
     from dreamcade.training.progress import training_progress
     from dreamcade.training.workers import join_workers
 
+    if width is not None and width % 32:
+        raise BadInputError(f"the width must be a multiple of 32, which is a head's; got {width}")
     chosen, folder = get_preset(preset), training_folder(world)
     goes_on_there = goes_on(folder / "dynamics.checkpoint.safetensors", resume)
     dataset = _open_for_training(data)
@@ -194,10 +199,18 @@ def whole_world(
     ] = False,
 ) -> None:
     """Train the codec, then the dynamics, and put them into a world that can be played."""
+    import os
+
+    from dreamcade.core.device import expect_compiler
+    from dreamcade.core.errors import BadInputError
     from dreamcade.training.assemble import training_folder
     from dreamcade.training.checkpoint import goes_on
 
     # Asked before the first of them begins, not after it has worked for an hour.
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BadInputError("train world runs in one process; give torchrun `train codec` and `train dynamics`")
+    if compiled:
+        expect_compiler()
     for part in ("codec", "dynamics"):
         goes_on(training_folder(world) / f"{part}.checkpoint.safetensors", resume)
     codec(data, world, preset, resume, device=device)

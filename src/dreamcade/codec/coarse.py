@@ -92,7 +92,8 @@ def fit(encoder: Encoder, decoder: Decoder, folded: Tensor) -> None:
     """Sets the linear paths to the principal components of the cells of sample pictures (folded, `[N, …]`)."""
     cells = F.pixel_unshuffle(folded, encoder.gather).permute(0, 2, 3, 1).flatten(0, 2).double()
     centre, count = cells.mean(0), decoder.linear.in_channels
-    values, vectors = torch.linalg.eigh((cells - centre).T @ (cells - centre) / len(cells))
+    cells -= centre
+    values, vectors = torch.linalg.eigh(cells.T @ cells / len(cells))
     leading = vectors[:, -count:].flip(1)
     scale = SPREAD / values[-count:].flip(0).clamp(min=1e-8).sqrt()
     encoder.linear.weight.copy_((leading * scale).T[:, :, None, None])

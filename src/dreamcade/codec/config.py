@@ -128,6 +128,14 @@ def comfortable_size(width: int, height: int) -> tuple[int, int]:
                 continue
             shape, area = abs(math.log(w * height / (h * width))), abs(math.log(w * h / pixels))
             misfit = 6 * shape + area + 0.3 * abs(math.log(columns * rows / TOKENS))
-            if misfit < best and CodecConfig().fitted(w, h).cell == cell:
+            if misfit < best and _cell_of(w, h) == cell:
                 best, found = misfit, (w, h)
     return found
+
+
+def _cell_of(width: int, height: int) -> int | None:
+    """The cell that the default codec has for frames of this size; None where none divides them."""
+    try:
+        return CodecConfig().fitted(width, height).cell
+    except BadInputError:
+        return None

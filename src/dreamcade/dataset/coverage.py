@@ -22,10 +22,10 @@ def coverage(columns: Columns) -> dict[str, float]:
     """Figures of the columns that a game exposes; shares between 0 and 1."""
     found: dict[str, float] = {}
     if "level" in columns:
-        _, counts = np.unique(columns["level"], return_counts=True)
-        found["levels"] = len(counts)
-        found["rarest_level"] = round(float(counts.min() / counts.sum()), 4)
-    if {"x", "y"} <= set(columns):
+        _, played = np.unique(columns["level"], return_counts=True)
+        found["levels"] = len(played)
+        found["rarest_level"] = round(float(played.min() / played.sum()), 4)
+    if _has_places(columns):
         _, counts = np.unique(places(columns), axis=0, return_counts=True)
         shares = np.sort(counts)[::-1].cumsum() / counts.sum()
         found["places"] = len(counts)
@@ -58,10 +58,17 @@ def places(columns: Columns) -> NDArray[np.int64]:
 
 
 def place_map(columns: Columns) -> list[str]:
-    """Where play has been, north up, a character a place, darker where it was longer; none without x and y."""
-    if not {"x", "y"} <= set(columns):
+    """Where play has been, north up, a character a place, darker where it was longer; of levels, the one played most.
+
+    None without places.
+    """
+    if not _has_places(columns):
         return []
     x, y = columns["x"].astype(np.float64), columns["y"].astype(np.float64)
+    if "level" in columns:
+        levels, played = np.unique(columns["level"], return_counts=True)
+        there = columns["level"] == levels[played.argmax()]
+        x, y = x[there], y[there]
     # A character is twice as high as it is wide, and the map keeps its shape.
     unit = max(np.ptp(x) / MAP_WIDTH, np.ptp(y) / (2 * MAP_HEIGHT), 1e-9)
     wide, high = int(np.ptp(x) / unit) + 1, int(np.ptp(y) / (2 * unit)) + 1
@@ -71,6 +78,11 @@ def place_map(columns: Columns) -> list[str]:
     depth = np.log1p(counts) / np.log1p(counts.max())
     shades = np.where(counts > 0, 1 + (depth * (len(SHADES) - 2)).round().astype(int), 0)
     return ["".join(SHADES[s] for s in line).rstrip() for line in shades]
+
+
+def _has_places(columns: Columns) -> bool:
+    """Whether x and y mean the same place in every episode; a car has another track each time."""
+    return {"x", "y"} <= set(columns) and "track_index" not in columns
 
 
 def share(mask: NDArray[np.bool_]) -> float:

@@ -54,7 +54,10 @@ def choose_windows(dataset: Dataset, count: int, horizon: int, seed: int, eligib
             if queue and len(chosen) < count:
                 chosen.append(queue.pop())
     if not chosen:
-        raise DatasetError(f"no held-out episode has {CONTEXT + horizon} frames of driving; record longer episodes")
+        raise DatasetError(
+            f"no held-out episode has a moment that fits, with {CONTEXT + horizon} frames around it; record more or "
+            "longer ones"
+        )
     return chosen
 
 

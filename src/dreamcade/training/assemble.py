@@ -34,7 +34,7 @@ CARD_FIGURES = {
     "wall_held": "runs into a wall that stop, share",
     "through_walls": "movements through walls, share",
     "round_lpips": "after a full turn, LPIPS to the view before",
-    "pilot_seconds_median": "pilot on the road, median of seconds",
+    "pilot_seconds_median": "pilot's plays, median of seconds",
     "pilot_progress_per_minute": "pilot, cells of progress a minute",
     "pilot_walked_per_minute": "pilot, map units walked a minute",
     "drift_contrast": "change of contrast in long play",

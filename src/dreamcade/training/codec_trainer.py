@@ -31,6 +31,8 @@ from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.throughput import Throughput
 from dreamcade.training.workers import Workers
 
+FITTED_PIXELS = 20_000_000
+"""Pixels of the pictures that the linear paths are fitted to; in double precision they take half a gigabyte."""
 CROPS_OF_A_FRAME = 3
 """Reading a frame and encoding it costs more than a crop of it."""
 
@@ -144,7 +146,9 @@ class CodecTrainer:
     def prepare(self, resume: bool) -> None:
         """Loads the checkpoint where `resume` asks for it, or starts the deep half at the best linear map."""
         if not (resume and self.checkpoint.exists()):
-            sample = draw_pictures(self.pictures, 600, np.random.default_rng(self.settings.seed)).to(self.device)
+            _, height, width = self.codec.config.picture_shape
+            count = min(600, max(1, FITTED_PIXELS // (height * width)))
+            sample = draw_pictures(self.pictures, count, np.random.default_rng(self.settings.seed)).to(self.device)
             self.codec.fit(sample)
             self.averages = AveragedWeights(self.codec)
             return
@@ -192,7 +196,7 @@ class CodecTrainer:
             torch.autograd.backward(loss)
             return loss
 
-        loss = self.throughput.counted(work) if step == 0 else work()
+        loss = self.throughput.counted((self.step < first, perceptual), work)
         self.workers.average_gradients(self.codec)
         torch.nn.utils.clip_grad_norm_(self.codec.parameters(), 1.0)
         self.optimizer.step()

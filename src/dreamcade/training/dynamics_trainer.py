@@ -145,7 +145,7 @@ class DynamicsTrainer:
             return *dynamics_loss(made, target), made
 
         if not self._counted:  # eagerly: what is compiled cannot be counted
-            self.throughput.counted(lambda: torch.autograd.backward(loss_of(self.model)[0]))
+            self.throughput.counted("step", lambda: torch.autograd.backward(loss_of(self.model)[0]))
             self._counted = True
         loss, errors, made = loss_of(self.forward)
         self.optimizer.zero_grad(set_to_none=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dreamcade.core.errors import CheckpointError
+
 
 def learning_rate(step: int, steps: int, peak: float, warm_up: int = 100, flat: float = 0.5) -> float:
     """Linear warm-up, flat until `flat` of all steps, then linearly down to 2 % of `peak`."""
@@ -41,9 +43,12 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Inverse of `optimizer_tensors`."""
+    """Inverse of `optimizer_tensors`. Raises `CheckpointError` where they are another optimizer's."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
+        if int(index) >= len(parameters) or (tensor.ndim and tensor.shape != parameters[int(index)].shape):
+            raise CheckpointError("the optimizer's state belongs to other parameters")
         state.setdefault(int(index), {})[key] = tensor.clone()
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

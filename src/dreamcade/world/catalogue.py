@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dreamcade.world import shipped
 from dreamcade.world.card import card_section, markdown_table
 from dreamcade.world.manifest import CLIP_FILE, WorldManifest, read_manifest
 
@@ -14,7 +15,7 @@ INTRODUCTION = """\
 What each world learnt from, how near it comes to its game, and where it fails. Every figure is of play that the world
 was not trained on, and stands on the card inside its bundle; `dreamcade world catalogue` writes this page from the
 cards."""
-TOLD = ("does well", "does badly", "verdicts", "what must hold")
+TOLD = ("does well", "does badly", "evaluation", "verdicts", "what must hold")
 """Sections of a card that the page repeats, in this order."""
 
 
@@ -44,7 +45,8 @@ def _line(folder: Path, manifest: WorldManifest) -> tuple[str, ...]:
 
 def _world(folder: Path, manifest: WorldManifest, beside: Path) -> Iterator[str]:
     yield f"## {manifest.title}"
-    yield f"{manifest.description} `dreamcade play {manifest.name}`"
+    name = manifest.name if folder == shipped.SHIPPED_FOLDER / manifest.name else os.path.relpath(folder)
+    yield f"{manifest.description} `dreamcade play {name}`"
     if all(isinstance(manifest.card.get(key), Mapping) for key in ("data", "codec training", "dynamics training")):
         yield _making(manifest.card)
     if CLIP_FILE in manifest.files:

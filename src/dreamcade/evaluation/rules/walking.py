@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamcade.core.errors import DatasetError
 from dreamcade.evaluation.axis import Axis, at_least, number
 from dreamcade.evaluation.lpips import LPIPS
 from dreamcade.evaluation.metrics import lpips_of_pixels, psnr
@@ -128,7 +129,11 @@ def _turn(axis: Axis, setting: Setting) -> None:
 
 def _spend(axis: Axis, setting: Setting) -> None:
     """Firing costs shots, and nothing else does; what the network reads of the indicators beside the game's own."""
-    windows = choose_windows(setting.dataset, setting.plan.rule_starts, 1, setting.seed + 5, where("ammo", low=8))
+    try:
+        windows = choose_windows(setting.dataset, setting.plan.rule_starts, 1, setting.seed + 5, where("ammo", low=8))
+    except DatasetError as error:
+        axis.notes.append(f"firing not measured: {error}")
+        return
     controls = setting.dataset.meta.controls
     scripts = {"firing": controls.encode({"attack": True}), "hands off": controls.idle()}
     spent: dict[tuple[str, str], dict[str, float]] = {}
