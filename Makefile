@@ -1,6 +1,6 @@
 # What people type. Each target sets up what it needs the first time and is quick after that.
 
-WORLD ?= racing
+WORLD ?=
 PORT ?= 8710
 ARGS ?=
 BIN := .venv/bin
@@ -10,10 +10,10 @@ export PYTHON
 .DEFAULT_GOAL := help
 
 help: ## List what make can do
-	@echo "Dreamcade. Variables: WORLD=$(WORLD) PORT=$(PORT) PYTHON=… ARGS='more options of the command'"
+	@echo "Dreamcade. Variables: WORLD=$(or $(WORLD),all) PORT=$(PORT) PYTHON=… ARGS='more options of the command'"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
 
-play: .venv/.ready-play ## Play a world in the browser
+play: .venv/.ready-play ## Play in the browser; WORLD=name for one world only
 	@$(BIN)/dreamcade play $(WORLD) --port $(PORT) $(ARGS) || [ $$? -eq 130 ]
 
 check: .venv/.ready-dev ## Lint, types and layers

@@ -59,4 +59,6 @@ def test_a_house_that_is_set_up_goes_straight_to_playing(house: Path) -> None:
     (house / ".venv" / ".ready-play").touch()
     done = make(house, "play", "PORT=9000", "ARGS=--no-browser")
     assert done.returncode == 0, "Ctrl-C is how playing ends"
-    assert done.stdout == "played play racing --port 9000 --no-browser\n"
+    assert done.stdout == "played play --port 9000 --no-browser\n", "all worlds"
+    one = make(house, "play", "WORLD=racing", "PORT=9000")
+    assert one.stdout == "played play racing --port 9000\n"

@@ -37,7 +37,9 @@ export class Gallery {
     this.#part("note").textContent = note;
     this.#part("tabs").hidden = worlds.length < 2;
     this.#part("tabs").replaceChildren(...worlds.map((world, i) => this.#tab(world, i)));
+    const at = [...this.#part("strip").children].indexOf(document.activeElement);
     this.choose(Math.min(this.#chosen, worlds.length - 1));
+    if (at >= 0) this.#part("strip").children[at]?.focus({ preventScroll: true }); // another world has come meanwhile
   }
 
   choose(index) {

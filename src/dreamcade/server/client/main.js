@@ -57,10 +57,11 @@ async function wakeUp() {
   for (;;) {
     try {
       const listing = await fetchListing();
-      if (listing.worlds.length && (listing.state !== "waking" || wanted(listing.worlds))) {
+      if (listing.worlds.length && (listing.state !== "waking" || !addressed() || wanted(listing.worlds))) {
         const shown = JSON.stringify(worlds) === JSON.stringify(listing.worlds);
         worlds = listing.worlds;
         if (!shown) gallery.showWorlds(worlds, listing.message); // else the chosen start stays chosen
+        if (listing.state === "waking") setTimeout(listWorlds, POLL_WAKING_MS); // the others come one by one
         return;
       }
       if (listing.state === "failed") {
@@ -79,9 +80,13 @@ async function wakeUp() {
   }
 }
 
+/** The name of the world in the address, if there is one. */
+function addressed() {
+  return decodeURIComponent(location.hash.split("/")[1] ?? "");
+}
+
 function wanted(listed) {
-  const name = decodeURIComponent(location.hash.split("/")[1] ?? "");
-  return listed.some((world) => world.name === name);
+  return listed.some((world) => world.name === addressed());
 }
 
 function pause(milliseconds) {
