@@ -1,5 +1,7 @@
 """The dynamics: cached = uncached, batched = alone, causal, and what they refuse."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -23,10 +25,10 @@ TINY = DynamicsConfig(
 )
 
 
-@pytest.fixture
-def model() -> Dynamics:
+@pytest.fixture(params=[0, 3], ids=["still", "moving"])
+def model(request: pytest.FixtureRequest) -> Dynamics:
     torch.manual_seed(0)
-    model = Dynamics(TINY).eval()
+    model = Dynamics(dataclasses.replace(TINY, movements=request.param)).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     model.fit(0.5 * torch.randn(40, *TINY.latent_shape) + 0.2)

@@ -28,6 +28,8 @@ class DynamicsConfig(JsonConfig):
     memory: int = 8
     memory_layers: tuple[int, ...] = (2,)
     condition_width: int = 128
+    movements: int = 0
+    """Kernels of which the newest latent's movement is mixed; 0: it stands still until the transformer changes it."""
     sampling_levels: tuple[float, ...] = (1.0, 0.8)
     """Noise level of each sampling step; the first is 1 (nothing but noise). Their number is the number of steps."""
 

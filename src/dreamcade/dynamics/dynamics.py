@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.attention import MemoryAttention
 from dreamcade.dynamics.config import DynamicsConfig
+from dreamcade.dynamics.movement import Movement
 from dreamcade.dynamics.state import DynamicsState
-from dreamcade.dynamics.transformer import Overview, Transformer
+from dreamcade.dynamics.transformer import Overview, Transformer, action_features
 
 LOWEST_LEVEL = 0.3
 """Noise level of the last step where a number of steps is asked for that the config does not name."""
@@ -49,6 +50,16 @@ class Context:
         return Context(self.recent[:count], self.actions[:count], memory, self.ages[:count])
 
 
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """`tokens` `[B, L, D]` of the newest frames, their `overview` `[B, C]`, and the newest one's tokens `moved`
+    `[B, L, c]`, as if that were all that happens."""
+
+    tokens: Tensor
+    overview: Tensor
+    moved: Tensor
+
+
 class Dynamics(nn.Module):
     """The world model. Stateless itself: a `DynamicsState` holds what each session remembers.
 
@@ -67,6 +78,8 @@ class Dynamics(nn.Module):
         self.embed_recent = nn.Linear(config.recent * config.latent_channels, config.width)
         self.embed_around = nn.Conv2d(config.latent_channels, config.width, 3, padding=1, bias=False)
         self.embed_noisy = nn.Linear(config.latent_channels, config.width, bias=False)
+        self.movement = Movement(config) if config.movements else None
+        self.embed_moved = nn.Linear(config.latent_channels, config.width, bias=False) if config.movements else None
         self.overview = Overview(config)
         self.transformer = Transformer(config)
         self.leave = nn.Linear(config.width, config.latent_channels)
@@ -108,18 +121,22 @@ class Dynamics(nn.Module):
         latents = (tokens * self.deviation + self.centre).mT
         return latents.reshape(*latents.shape[:-1], self.config.latent_height, self.config.latent_width)
 
-    def embed(self, context: Context) -> tuple[Tensor, Tensor]:
-        """What every sampling step shares: tokens `[B, L, D]` of the newest frames, and their overview `[B, C]`."""
+    def embed(self, context: Context) -> Embedded:
+        """What every sampling step shares."""
         grid = rearrange(context.latest, "b (h w) c -> b c h w", h=self.config.latent_height)
         around = self.embed_around(grid).flatten(2).mT
-        return around + self.embed_recent(context.recent.transpose(1, 2).flatten(2)), self.overview(context.recent)
+        tokens = around + self.embed_recent(context.recent.transpose(1, 2).flatten(2))
+        moved = context.latest
+        if self.movement is not None and self.embed_moved is not None:
+            moved = self.movement(context.recent, action_features(context.actions))
+            tokens = tokens + self.embed_moved(moved)
+        return Embedded(tokens, self.overview(context.recent), moved)
 
-    def denoise(self, embedded: tuple[Tensor, Tensor], context: Context, noisy: Tensor, level: Tensor) -> Tensor:
+    def denoise(self, embedded: Embedded, context: Context, noisy: Tensor, level: Tensor) -> Tensor:
         """One sampling step: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens."""
-        recent, overview = embedded
-        x = recent + self.embed_noisy(noisy)
-        x = self.transformer(x, level, context.actions, overview, context.memory, context.ages)
-        return context.latest + self.leave(x)
+        x = embedded.tokens + self.embed_noisy(noisy)
+        x = self.transformer(x, level, context.actions, embedded.overview, context.memory, context.ages)
+        return embedded.moved + self.leave(x)
 
     def forward(self, context: Context, noisy: Tensor, level: Tensor) -> Tensor:
         """One step from scratch, as training needs it: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens."""

@@ -22,6 +22,7 @@ from dreamcade.evaluation.machine import machine_name
 from dreamcade.training.checkpoint import load_training, save_training, saved_when_interrupted
 from dreamcade.training.dynamics_loss import channel_importance, draw_levels, dynamics_loss
 from dreamcade.training.latent_store import LatentEpisode, expect_encoder, fingerprint
+from dreamcade.training.movement_fit import fit_movement
 from dreamcade.training.rolled_out import held_out_figures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.streams import Streams
@@ -102,6 +103,8 @@ class DynamicsTrainer:
         sample = torch.cat([e.latent(np.sort(rng.choice(len(e), min(60, len(e)), replace=False))) for e in self.train])
         sample = sample.to(self.device)
         self.model.fit(sample, channel_importance(self.codec, sample[:: max(1, len(sample) // 16)]))
+        fit_movement(self.model, self.codec, sample, self.train, self.settings.seed)
+        self.averages = AveragedWeights(self.model)
 
     def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
         """Trains until `settings.steps`; `report(step, figures)` is called after every step. Stopped by Ctrl-C, it
