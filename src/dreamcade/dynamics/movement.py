@@ -9,8 +9,6 @@ transformer's width.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -39,7 +37,7 @@ class Movement(nn.Module):
         super().__init__()
         self.config = config
         c, self.mixed = config.latent_channels, FIELD * config.movements
-        features = 2 * self.mixed + 2 * config.action_history * config.action_size
+        features = self.mixed + 2 * config.action_history * config.action_size
         self.kernels = nn.Parameter(torch.zeros(config.movements, 9 * c, c))
         self.go_on = nn.Linear(features, self.mixed)
         last = nn.Linear(128, self.mixed)
@@ -59,10 +57,9 @@ class Movement(nn.Module):
 
     def mixture(self, recent: Tensor, actions: Tensor) -> Tensor:
         """The mixture of the next movement, `[B, FIELD·M]`."""
-        frames = [recent[:, min(i, recent.shape[1] - 1)] for i in range(3)]
         with torch.no_grad():
-            last = [self.measure(now, before) for now, before in pairwise(frames)]
-        features = torch.cat([*last, actions], 1)
+            last = self.measure(recent[:, 0], recent[:, min(1, recent.shape[1] - 1)])
+        features = torch.cat([last, actions], 1)
         mixture: Tensor = self.go_on(features) + self.bend(features)
         return mixture
 

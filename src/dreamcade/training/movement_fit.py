@@ -76,25 +76,25 @@ def slide_basis(model: Dynamics, movement: Movement, codec: Codec, latents: Tens
 
 
 def _fit_inertia(model: Dynamics, movement: Movement, episodes: list[LatentEpisode], rng: np.random.Generator) -> None:
-    """The mixture of the next movement from the last two and the actions, by least squares over recorded play."""
+    """The mixture of the next movement from the last one and the actions, by least squares over recorded play."""
     history, device = model.config.action_history, model.centre.device
     frames, actions = [], []
     sizes = np.array([len(e) for e in episodes])
     for index in rng.choice(len(episodes), PLAYS, p=sizes / sizes.sum()):
         episode = episodes[index]
-        at = int(rng.integers(2, len(episode) - 1))
-        frames.append(episode.latent(slice(at - 2, at + 2)))
+        at = int(rng.integers(1, len(episode) - 1))
+        frames.append(episode.latent(slice(at - 1, at + 2)))
         taken = episode.actions[max(0, at - history + 1) : at + 1]
         actions.append(np.pad(taken, ((history - len(taken), 0), (0, 0))))
     tokens = model.to_tokens(torch.stack(frames).to(device))
     mixtures = [
         torch.cat([movement.measure(part[:, i + 1], part[:, i]) for part in torch.split(tokens, CHUNK)])
-        for i in range(3)
+        for i in range(2)
     ]
     taken = action_features(torch.from_numpy(np.stack(actions)).to(device))
-    features = torch.cat([mixtures[1], mixtures[0], taken, torch.ones(len(taken), 1, device=device)], 1).double()
+    features = torch.cat([mixtures[0], taken, torch.ones(len(taken), 1, device=device)], 1).double()
     gram = features.T @ features
     gram += 10 * RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=device)
-    solved = torch.linalg.solve(gram, features.T @ mixtures[2].double()).float()
+    solved = torch.linalg.solve(gram, features.T @ mixtures[1].double()).float()
     movement.go_on.weight.copy_(solved[:-1].T)
     movement.go_on.bias.copy_(solved[-1])
