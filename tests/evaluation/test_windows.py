@@ -28,7 +28,7 @@ def test_context_is_frames_and_actions(racing_data: Dataset) -> None:
 
 
 def test_nothing_to_choose(racing_data: Dataset) -> None:
-    with pytest.raises(DatasetError, match="record longer episodes"):
+    with pytest.raises(DatasetError, match="record more or longer ones"):
         choose_windows(racing_data, 1, 500, 0, driving())
-    with pytest.raises(DatasetError, match="record longer episodes"):
+    with pytest.raises(DatasetError, match="record more or longer ones"):
         choose_windows(racing_data, 1, 8, 0, driving(slowest=1000))
