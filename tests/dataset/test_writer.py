@@ -47,9 +47,10 @@ def test_a_whole_episode_that_the_index_missed_is_kept(stored: Path, meta: Datas
 def test_damaged_and_half_written_episodes_are_recorded_again(stored: Path, meta: DatasetMeta) -> None:
     (stored / "episodes" / "episode-000000000001" / "video.mp4").write_bytes(b"short")
     (stored / "episodes" / ".episode-000000000009.x.part").mkdir()
+    (stored / ".dataset.json.x.part").touch()
     writer = DatasetWriter(stored, meta)
     assert [seed for seed, _ in writer.missing(range(3))] == [1]
-    assert not list((stored / "episodes").glob(".*"))
+    assert not list((stored / "episodes").glob(".*")) and not list(stored.glob(".*"))
 
 
 def test_another_recording_is_refused(stored: Path, meta: DatasetMeta, other_meta: DatasetMeta) -> None:

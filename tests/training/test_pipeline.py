@@ -168,7 +168,7 @@ def test_damaged_or_foreign_training_files_are_named(recording: Path, tmp_path: 
     checkpoint = folder / "dynamics.checkpoint.safetensors"
     tensors, facts = load_tensors(checkpoint)
     save_tensors(checkpoint, tensors | {"model/leave.weight": tensors["model/leave.weight"][:, :5].clone()}, facts)
-    with pytest.raises(CheckpointError, match=r"leave.weight.*--resume"):
+    with pytest.raises(CheckpointError, match=r"leave.weight.*--fresh"):
         run("train", "dynamics", *train, "--resume")
 
     for kind in ("latents", "pictures"):

@@ -1,8 +1,10 @@
 """Rates, averages, and an optimizer that continues where it stopped."""
 
+import pytest
 import torch
 from torch import nn
 
+from dreamcade.core.errors import CheckpointError
 from dreamcade.training.schedule import AveragedWeights, learning_rate, optimizer_tensors, restore_optimizer
 
 
@@ -35,7 +37,15 @@ def test_a_restored_optimizer_continues_exactly() -> None:
     optimizer, other = (torch.optim.AdamW(m.parameters(), lr=0.1) for m in (model, twin))
     train(model, optimizer, 5)
     twin.load_state_dict(model.state_dict())
-    restore_optimizer(other, optimizer_tensors(optimizer))
+    restore_optimizer(other, optimizer_tensors(optimizer), "a file")
     train(model, optimizer, 5)
     train(twin, other, 5)
     assert torch.equal(model.weight, twin.weight)
+
+
+def test_the_state_of_other_parameters_is_refused() -> None:
+    model, other = nn.Linear(3, 3), nn.Linear(4, 3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    train(model, optimizer, 1)
+    with pytest.raises(CheckpointError, match=r"a file: the optimizer's state belongs to other parameters"):
+        restore_optimizer(torch.optim.AdamW(other.parameters()), optimizer_tensors(optimizer), "a file")

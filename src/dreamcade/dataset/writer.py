@@ -138,9 +138,11 @@ class DatasetWriter:
         return info
 
     def sweep(self) -> None:
-        """Removes what episodes that were broken off have left."""
+        """Removes what episodes, or an index, that were broken off have left."""
         for folder in (self.path / EPISODES_FOLDER).glob(".*"):
             shutil.rmtree(folder, ignore_errors=True)
+        for file in self.path.glob(f".{INDEX_FILE}.*.part"):
+            file.unlink(missing_ok=True)
 
     def _write_index(self) -> None:
         write_json(self.path / INDEX_FILE, index_json(self.meta, self._episodes.values()))

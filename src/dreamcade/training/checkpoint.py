@@ -52,10 +52,10 @@ def load_training(
 
     try:
         load_weights(model, part("model"), str(path))
-        restore_optimizer(optimizer, part("optimizer"))
+        restore_optimizer(optimizer, part("optimizer"), str(path))
     except CheckpointError as error:
         raise CheckpointError(
-            f"{path}: {error}; another preset or version made it: use that one, or begin anew with --fresh"
+            f"{error}; another preset or version made it: use that one, or begin anew with --fresh"
         ) from error
     averages.weights = {k: v.to(device) for k, v in part("average").items()}
     return facts

@@ -42,13 +42,13 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {f"{i}.{key}": torch.as_tensor(v) for i, entry in state.items() for key, v in entry.items()}
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Inverse of `optimizer_tensors`. Raises `CheckpointError` where they are another optimizer's."""
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], source: str) -> None:
+    """Inverse of `optimizer_tensors`. Raises `CheckpointError`, naming `source`, where they are another optimizer's."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
         if int(index) >= len(parameters) or (tensor.ndim and tensor.shape != parameters[int(index)].shape):
-            raise CheckpointError("the optimizer's state belongs to other parameters")
+            raise CheckpointError(f"{source}: the optimizer's state belongs to other parameters")
         state.setdefault(int(index), {})[key] = tensor.clone()
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
