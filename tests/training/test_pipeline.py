@@ -171,13 +171,10 @@ def test_damaged_or_foreign_training_files_are_named(recording: Path, tmp_path: 
     with pytest.raises(CheckpointError, match=r"leave.weight.*--fresh"):
         run("train", "dynamics", *train, "--resume")
 
-    for kind in ("latents", "pictures"):
-        stored = next((folder / kind).glob("*.npy"))
-        whole = stored.read_bytes()
-        stored.write_bytes(whole[:300])
-        with pytest.raises(DatasetError, match=f"{stored.name} is damaged.*delete it"):
-            run("train", "dynamics", *train, "--fresh")
-        stored.write_bytes(whole)
+    stored = next((folder / "latents").glob("*.npy"))
+    stored.write_bytes(stored.read_bytes()[:300])
+    with pytest.raises(DatasetError, match=f"{stored.name} is damaged.*delete it"):
+        run("train", "dynamics", *train, "--fresh")
 
 
 def test_latents_follow_their_codec(recording: Path, tmp_path: Path) -> None:

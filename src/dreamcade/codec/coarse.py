@@ -16,6 +16,10 @@ SPREAD = 0.5
 """Deviation of each component before the squashing, where `fit` begins."""
 
 
+EXACT = 1500
+"""Numbers of a cell up to which all of its components are computed; of larger ones only those that are wanted."""
+
+
 class Bottleneck(nn.Module):
     """Residual block without normalisation: 1×1 down, 3×3, 1×1 up."""
 
@@ -93,10 +97,20 @@ def fit(encoder: Encoder, decoder: Decoder, folded: Tensor) -> None:
     cells = F.pixel_unshuffle(folded, encoder.gather).permute(0, 2, 3, 1).flatten(0, 2).double()
     centre, count = cells.mean(0), decoder.linear.in_channels
     cells -= centre
-    values, vectors = torch.linalg.eigh(cells.T @ cells / len(cells))
-    leading = vectors[:, -count:].flip(1)
-    scale = SPREAD / values[-count:].flip(0).clamp(min=1e-8).sqrt()
+    values, leading = _principal(cells, count)
+    scale = SPREAD / values.clamp(min=1e-8).sqrt()
     encoder.linear.weight.copy_((leading * scale).T[:, :, None, None])
     encoder.linear.bias.copy_(-(centre @ leading) * scale)  # type: ignore[union-attr]
     decoder.linear.weight.copy_((leading / scale)[:, :, None, None])
     decoder.linear.bias.copy_(centre)  # type: ignore[union-attr]
+
+
+def _principal(cells: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Variances `[count]`, largest first, and directions `[D, count]` of the principal components of `[N, D]` cells."""
+    if cells.shape[1] <= EXACT:
+        values, vectors = torch.linalg.eigh(cells.T @ cells / len(cells))
+        return values[-count:].flip(0), vectors[:, -count:].flip(1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _, sizes, directions = torch.svd_lowrank(cells, q=min(count + 16, *cells.shape), niter=4)
+    return sizes[:count].square() / len(cells), directions[:, :count]
