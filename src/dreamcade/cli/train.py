@@ -9,8 +9,11 @@ import typer
 
 if TYPE_CHECKING:
     from dreamcade.dataset.reader import Dataset
+    from dreamcade.dynamics import DynamicsConfig
     from dreamcade.training.picture_store import PictureEpisode
 
+HEAD = 32
+"""Width of an attention head, as in the presets from small to gpu."""
 LEAST_TICKS = 48
 """An episode as long as this must be there to train on, and another to check with."""
 
@@ -105,7 +108,6 @@ def dynamics(
     import dataclasses
 
     from dreamcade.core.device import expect_compiler, keep_freed_memory, resolve_device
-    from dreamcade.core.errors import BadInputError
     from dreamcade.training.assemble import load_codec, training_folder
     from dreamcade.training.checkpoint import goes_on
     from dreamcade.training.dynamics_trainer import DynamicsTrainer
@@ -115,9 +117,8 @@ def dynamics(
     from dreamcade.training.progress import training_progress
     from dreamcade.training.workers import join_workers
 
-    if width is not None and width % 32:
-        raise BadInputError(f"the width must be a multiple of 32, which is a head's; got {width}")
     chosen, folder = get_preset(preset), training_folder(world)
+    resized = _resized(chosen.dynamics, width, depth)
     goes_on_there = goes_on(folder / "dynamics.checkpoint.safetensors", resume)
     dataset = _open_for_training(data)
     if compiled:
@@ -126,16 +127,12 @@ def dynamics(
     settings = dataclasses.replace(chosen.dynamics_training, steps=steps or chosen.dynamics_training.steps)
     trained_codec, _ = load_codec(folder)
     channels, rows, columns = trained_codec.config.latent_shape
-    wide = width or chosen.dynamics.width
     sizes = dataclasses.replace(
-        chosen.dynamics,
+        resized,
         latent_channels=channels,
         latent_height=rows,
         latent_width=columns,
         action_size=dataset.meta.controls.size,
-        width=wide,
-        heads=wide // 32 if width else chosen.dynamics.heads,
-        depth=depth or chosen.dynamics.depth,
     )
 
     def pictures(split: str) -> list[PictureEpisode]:
@@ -216,6 +213,19 @@ def whole_world(
     codec(data, world, preset, resume, device=device)
     dynamics(data, world, preset, resume, device=device, compiled=compiled)
     bundle(data, world, title, description)
+
+
+def _resized(config: DynamicsConfig, width: int | None, depth: int | None) -> DynamicsConfig:
+    """The same transformer in another size, its heads as wide as ever."""
+    import dataclasses
+
+    from dreamcade.core.errors import BadInputError
+
+    if width is not None and width % HEAD:
+        raise BadInputError(f"the width must be a multiple of {HEAD}, a head's; got {width}")
+    if width is not None:
+        config = dataclasses.replace(config, width=width, heads=width // HEAD)
+    return config if depth is None else dataclasses.replace(config, depth=depth)
 
 
 def _open(data: Path) -> Dataset:
