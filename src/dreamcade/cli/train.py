@@ -96,6 +96,9 @@ def dynamics(
         int | None, typer.Option(min=32, help="Of the transformer, a multiple of 32; the preset's by default.")
     ] = None,
     depth: Annotated[int | None, typer.Option(min=3, help="Blocks of it; the preset's by default.")] = None,
+    movements: Annotated[
+        int | None, typer.Option(min=0, help="Kernels that carry on what slides; 0: none, cheaper to play.")
+    ] = None,
     episodes: Annotated[
         int | None, typer.Option(min=1, help="Learn from the first so many only: what would more data bring?")
     ] = None,
@@ -118,7 +121,7 @@ def dynamics(
     from dreamcade.training.workers import join_workers
 
     chosen, folder = get_preset(preset), training_folder(world)
-    resized = _resized(chosen.dynamics, width, depth)
+    resized = _resized(chosen.dynamics, width, depth, movements)
     goes_on_there = goes_on(folder / "dynamics.checkpoint.safetensors", resume)
     dataset = _open_for_training(data)
     if compiled:
@@ -215,7 +218,7 @@ def whole_world(
     bundle(data, world, title, description)
 
 
-def _resized(config: DynamicsConfig, width: int | None, depth: int | None) -> DynamicsConfig:
+def _resized(config: DynamicsConfig, width: int | None, depth: int | None, movements: int | None) -> DynamicsConfig:
     """The same transformer in another size, its heads as wide as ever."""
     import dataclasses
 
@@ -225,6 +228,8 @@ def _resized(config: DynamicsConfig, width: int | None, depth: int | None) -> Dy
         raise BadInputError(f"the width must be a multiple of {HEAD}, a head's; got {width}")
     if width is not None:
         config = dataclasses.replace(config, width=width, heads=width // HEAD)
+    if movements is not None:
+        config = dataclasses.replace(config, movements=movements)
     return config if depth is None else dataclasses.replace(config, depth=depth)
 
 
