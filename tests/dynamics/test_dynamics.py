@@ -25,12 +25,15 @@ TINY = DynamicsConfig(
 )
 
 
-@pytest.fixture(params=[0, 3], ids=["still", "moving"])
+@pytest.fixture(params=[0, 8], ids=["still", "moving"])
 def model(request: pytest.FixtureRequest) -> Dynamics:
     torch.manual_seed(0)
-    model = Dynamics(dataclasses.replace(TINY, movements=request.param)).eval()
+    model = Dynamics(dataclasses.replace(TINY, motion_points=request.param)).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
+    if model.movement is not None:
+        for table in (model.movement.draw, model.movement.backdrop, model.movement.tell):
+            table.normal_(std=0.1)
     model.fit(0.5 * torch.randn(40, *TINY.latent_shape) + 0.2)
     return model.requires_grad_(False)
 

@@ -4,62 +4,89 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from dreamcade.dynamics import DynamicsConfig
-from dreamcade.dynamics.movement import GAIN, Movement
+from dreamcade.dynamics.movement import Movement
 
+POINTS = 8
 CONFIG = DynamicsConfig(
-    latent_channels=2, latent_height=6, latent_width=7, action_size=1, action_history=2, movements=2, memory=4
+    latent_channels=3 * POINTS**2,
+    latent_height=6,
+    latent_width=7,
+    action_size=1,
+    action_history=2,
+    motion_points=POINTS,
+    memory=4,
 )
+NO_ACTIONS = torch.zeros(2, 4)
+NO_OVERVIEW = torch.zeros(2, CONFIG.condition_width)
 
 
 @pytest.fixture
 def movement() -> Movement:
-    """Its two kernels take a cell's content from the left, and from above."""
+    """Its latents are pictures themselves, and it goes on as before."""
     made = Movement(CONFIG)
-    kernels = torch.zeros(2, 2, 9, 2)  # kernel, channel in, neighbour (row by row), channel out
-    for channel in range(2):
-        kernels[0, channel, 3, channel] = kernels[1, channel, 1, channel] = 1.0
-        kernels[:, channel, 4, channel] = -1.0
+    made.draw.copy_(torch.eye(CONFIG.latent_channels))
+    made.tell.copy_(torch.eye(CONFIG.latent_channels))
     with torch.no_grad():
-        made.kernels.copy_(kernels.flatten(1, 2) / GAIN)
-        made.moves.fill_(50.0)
+        made.go_on.weight[:, :12] = torch.eye(12)
     return made.requires_grad_(False)
 
 
-def shifted(tokens: torch.Tensor, right: int, down: int) -> torch.Tensor:
-    """The picture slid by whole cells, which come in again at the other side."""
-    grid = tokens.view(len(tokens), 6, 7, 2)
-    return torch.roll(grid, (down, right), (1, 2)).reshape(tokens.shape)
+def tokens_at(*slides: tuple[int, int]) -> Tensor:
+    """Tokens `[2, N, L, c]` of a scene that has slid by so many points (right, down)."""
+    generator = torch.Generator().manual_seed(0)
+    layers = [torch.randn(2, 3, s, s, generator=generator) * s**-0.5 for s in (4, 9, 20)]
+    scene = sum(F.interpolate(x, (96, 112), mode="bicubic") for x in layers)
+    assert isinstance(scene, Tensor)
+    seen = torch.stack([scene[:, :, 24 - down : 72 - down, 28 - right : 84 - right] for right, down in slides], 1)
+    return F.pixel_unshuffle(seen, POINTS).flatten(3).mT
 
 
-def test_a_slide_is_measured_and_repeated(movement: Movement) -> None:
-    before = torch.randn(3, 42, 2, generator=torch.Generator().manual_seed(0))
-    inner = movement.inner(before.device)
-    for kernel, (right, down) in enumerate([(1, 0), (0, 1)]):
-        now = shifted(before, right, down)
-        mixture = movement.measure(now, before)
-        assert mixture.shape == (3, 6)
-        assert (mixture[:, kernel] > 0.8).all() and (mixture[:, 1 - kernel].abs() < 0.2).all()
-        made = before + movement.changed(before, mixture)
-        assert (made - now)[:, inner].square().mean() < 0.1 * (before - now)[:, inner].square().mean()
+def inner(tokens: Tensor) -> Tensor:
+    """Those of the cells that touch no edge."""
+    return tokens.unflatten(-2, (6, 7))[..., 1:-1, 1:-1, :]  # type: ignore[no-untyped-call,no-any-return]
+
+
+def error(made: Tensor, real: Tensor) -> float:
+    return float((inner(made) - inner(real)).square().mean())
 
 
 def test_the_next_movement_goes_on_like_the_last(movement: Movement) -> None:
-    with torch.no_grad():
-        movement.go_on.weight.zero_()
-        movement.go_on.bias.zero_()
-        movement.go_on.weight[:, :6] = torch.eye(6)  # as fast as last time
-    first = torch.randn(2, 42, 2, generator=torch.Generator().manual_seed(1))
-    frames = [first, shifted(first, 1, 0), shifted(first, 2, 0), shifted(first, 3, 0)]
-    recent, inner = torch.stack(frames[2::-1], 1), movement.inner(first.device)
-    made = movement(recent, torch.zeros(2, 4))
-    still = (frames[2] - frames[3])[:, inner].square().mean()
-    assert (made - frames[3])[:, inner].square().mean() < 0.2 * still
+    frames = tokens_at((9, -6), (6, -4), (3, -2), (0, 0))  # newest first
+    made, motion = movement(frames[:, 1:], NO_ACTIONS, NO_OVERVIEW)
+    assert motion.shape == (2, 12)
+    torch.testing.assert_close(motion[:, [0, 6]] * POINTS, torch.tensor([[3.0, -2.0]] * 2), atol=0.3, rtol=0)
+    assert error(made, frames[:, 0]) < 0.05 * error(frames[:, 1], frames[:, 0])
+
+
+def test_what_never_moves_with_the_view_stays(movement: Movement) -> None:
+    movement.moves[..., 16:32, 24:32] = 0  # two cells below each other
+    frames = tokens_at((4, 0), (0, 0))
+    made, _ = movement(frames, NO_ACTIONS, NO_OVERVIEW)
+    still = [2 * 7 + 3, 3 * 7 + 3]
+    torch.testing.assert_close(made[:, still], frames[:, 0, still])
+    assert (made - frames[:, 0]).abs().mean() > 0.05
 
 
 def test_one_frame_alone_stands_still(movement: Movement) -> None:
-    with torch.no_grad():
-        movement.go_on.bias.zero_()
-    tokens = torch.randn(1, 1, 42, 2)
-    torch.testing.assert_close(movement(tokens, torch.zeros(1, 4)), tokens[:, 0])
+    tokens = tokens_at((0, 0))
+    made, motion = movement(tokens, NO_ACTIONS, NO_OVERVIEW)
+    torch.testing.assert_close(made, tokens[:, 0], atol=1e-4, rtol=0)
+    assert motion.abs().max() < 1e-4
+
+
+def test_motions_are_measured_in_units_of_the_usual_ones(movement: Movement) -> None:
+    frames = tokens_at((4, 0), (0, 0))
+    whole = movement.measure_tokens(frames[:, 0], frames[:, 1])
+    movement.usual.fill_(0.25)
+    torch.testing.assert_close(movement.measure_tokens(frames[:, 0], frames[:, 1]), 4 * whole)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_number_formats_come_back_as_they_went(movement: Movement, dtype: torch.dtype) -> None:
+    frames = tokens_at((4, 0), (0, 0)).to(dtype)
+    made, _ = movement.to(dtype)(frames, NO_ACTIONS.to(dtype), NO_OVERVIEW.to(dtype))
+    assert made.dtype == dtype and made.isfinite().all()

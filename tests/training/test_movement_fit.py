@@ -12,6 +12,7 @@ from dreamcade.codec import Codec, CodecConfig
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dynamics import Dynamics, DynamicsConfig
 from dreamcade.dynamics.transformer import action_features
+from dreamcade.training.dynamics_loss import channel_importance
 from dreamcade.training.latent_store import store_latents
 from dreamcade.training.movement_fit import fit_movement
 from dreamcade.training.picture_store import draw_pictures, open_pictures, store_pictures
@@ -35,14 +36,14 @@ def test_a_slide_goes_on_from_the_first_step(sliding_data: Dataset, tmp_path: Pa
             action_size=1,
             action_history=2,
             recent=3,
-            movements=8,
+            motion_points=16,
             width=32,
             depth=3,
             heads=2,
         )
     )
     sample = torch.cat([e.latent(slice(None)) for e in store["train"]])
-    model.fit(sample)
+    model.fit(sample, channel_importance(codec, sample[::4]))
     fit_movement(model, codec, sample, store["train"], seed=0)
     movement = model.movement
     assert movement is not None
@@ -50,8 +51,8 @@ def test_a_slide_goes_on_from_the_first_step(sliding_data: Dataset, tmp_path: Pa
     tokens = model.to_tokens(play.latent(slice(None)))
     recent = torch.stack([tokens[t - 3 : t].flip(0) for t in range(3, 20)])
     actions = action_features(torch.from_numpy(np.stack([play.actions[t - 2 : t] for t in range(3, 20)])))
-    inner = movement.inner(tokens.device)
+    below = torch.arange(h * w).view(h, w)[2, 1:-1]  # where the square hardly reaches
     with torch.inference_mode():
-        moved = movement(recent, actions)
-    error, still = ((x - tokens[3:])[:, inner].square().mean() for x in (moved, recent[:, 0]))
+        moved, _ = movement(recent, actions, model.overview(recent))
+    error, still = ((x - tokens[3:])[:, below].square().mean() for x in (moved, recent[:, 0]))
     assert error < 0.5 * still

@@ -96,8 +96,9 @@ def dynamics(
         int | None, typer.Option(min=32, help="Of the transformer, a multiple of 32; the preset's by default.")
     ] = None,
     depth: Annotated[int | None, typer.Option(min=3, help="Blocks of it; the preset's by default.")] = None,
-    movements: Annotated[
-        int | None, typer.Option(min=0, help="Kernels that carry on what slides; 0: none, cheaper to play.")
+    motion_points: Annotated[
+        int | None,
+        typer.Option(min=0, help="Points a cell, each way, that the view's motion is applied to; 0: no such motion."),
     ] = None,
     episodes: Annotated[
         int | None, typer.Option(min=1, help="Learn from the first so many only: what would more data bring?")
@@ -113,7 +114,7 @@ def dynamics(
     from dreamcade.core.device import expect_compiler, keep_freed_memory, resolve_device
     from dreamcade.training.assemble import load_codec, training_folder
     from dreamcade.training.checkpoint import goes_on
-    from dreamcade.training.dynamics_trainer import DynamicsTrainer
+    from dreamcade.training.dynamics_trainer import DynamicsTrainer, stored_sizes
     from dreamcade.training.latent_store import store_latents
     from dreamcade.training.picture_store import open_pictures, store_pictures
     from dreamcade.training.presets import get_preset
@@ -121,7 +122,7 @@ def dynamics(
     from dreamcade.training.workers import join_workers
 
     chosen, folder = get_preset(preset), training_folder(world)
-    resized = _resized(chosen.dynamics, width, depth, movements)
+    resized = _resized(chosen.dynamics, width, depth, motion_points)
     goes_on_there = goes_on(folder / "dynamics.checkpoint.safetensors", resume)
     dataset = _open_for_training(data)
     if compiled:
@@ -137,6 +138,9 @@ def dynamics(
         latent_width=columns,
         action_size=dataset.meta.controls.size,
     )
+    if goes_on_there:
+        asked = {"width": width, "depth": depth, "motion_points": motion_points}
+        sizes = stored_sizes(folder / "dynamics.checkpoint.safetensors", asked)
 
     def pictures(split: str) -> list[PictureEpisode]:
         return open_pictures(dataset, trained_codec.config, folder / "pictures", split)
@@ -218,7 +222,7 @@ def whole_world(
     bundle(data, world, title, description)
 
 
-def _resized(config: DynamicsConfig, width: int | None, depth: int | None, movements: int | None) -> DynamicsConfig:
+def _resized(config: DynamicsConfig, width: int | None, depth: int | None, motion_points: int | None) -> DynamicsConfig:
     """The same transformer in another size, its heads as wide as ever."""
     import dataclasses
 
@@ -228,8 +232,8 @@ def _resized(config: DynamicsConfig, width: int | None, depth: int | None, movem
         raise BadInputError(f"the width must be a multiple of {HEAD}, a head's; got {width}")
     if width is not None:
         config = dataclasses.replace(config, width=width, heads=width // HEAD)
-    if movements is not None:
-        config = dataclasses.replace(config, movements=movements)
+    if motion_points is not None:
+        config = dataclasses.replace(config, motion_points=motion_points)
     return config if depth is None else dataclasses.replace(config, depth=depth)
 
 

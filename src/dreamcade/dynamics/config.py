@@ -28,14 +28,17 @@ class DynamicsConfig(JsonConfig):
     memory: int = 8
     memory_layers: tuple[int, ...] = (2,)
     condition_width: int = 128
-    movements: int = 0
-    """Kernels of which the newest latent's movement is mixed; 0: it stands still until the transformer changes it."""
+    motion_points: int = 0
+    """Points, each way, by which a cell is drawn so that what moves can be moved in the picture; 0: the newest latent
+    stands still until the transformer changes it."""
     sampling_levels: tuple[float, ...] = (1.0, 0.8)
     """Noise level of each sampling step; the first is 1 (nothing but noise). Their number is the number of steps."""
 
     def __post_init__(self) -> None:
         if self.width % self.heads or (self.width // self.heads) % 4:
             raise BadInputError(f"width {self.width} must be heads ({self.heads}) times a multiple of 4")
+        if self.motion_points % 8:
+            raise BadInputError(f"motion_points must be a multiple of 8; got {self.motion_points}")
         if not 1 <= self.recent <= self.memory:
             raise BadInputError(f"recent ({self.recent}) must be at least 1 and at most memory ({self.memory})")
 

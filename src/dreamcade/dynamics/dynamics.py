@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.attention import MemoryAttention
 from dreamcade.dynamics.config import DynamicsConfig
+from dreamcade.dynamics.motion import TERMS
 from dreamcade.dynamics.movement import Movement
 from dreamcade.dynamics.state import DynamicsState
 from dreamcade.dynamics.transformer import Overview, Transformer, action_features
@@ -53,11 +54,12 @@ class Context:
 @dataclass(frozen=True, slots=True)
 class Embedded:
     """`tokens` `[B, L, D]` of the newest frames, their `overview` `[B, C]`, and the newest one's tokens `moved`
-    `[B, L, c]`, as if that were all that happens."""
+    `[B, L, c]` by a `motion` `[B, 12]` (where the model has movement), as if that were all that happens."""
 
     tokens: Tensor
     overview: Tensor
     moved: Tensor
+    motion: Tensor | None
 
 
 class Dynamics(nn.Module):
@@ -78,9 +80,11 @@ class Dynamics(nn.Module):
         self.embed_recent = nn.Linear(config.recent * config.latent_channels, config.width)
         self.embed_around = nn.Conv2d(config.latent_channels, config.width, 3, padding=1, bias=False)
         self.embed_noisy = nn.Linear(config.latent_channels, config.width, bias=False)
-        self.movement = Movement(config) if config.movements else None
-        self.embed_moved = nn.Linear(config.latent_channels, config.width, bias=False) if config.movements else None
         self.overview = Overview(config)
+        self.movement = Movement(config) if config.motion_points else None
+        if config.motion_points:
+            self.embed_moved = nn.Linear(config.latent_channels, config.width, bias=False)
+            self.embed_motion = nn.Linear(2 * TERMS, config.condition_width, bias=False)
         self.transformer = Transformer(config)
         self.leave = nn.Linear(config.width, config.latent_channels)
         nn.init.zeros_(self.leave.weight)
@@ -126,11 +130,12 @@ class Dynamics(nn.Module):
         grid = rearrange(context.latest, "b (h w) c -> b c h w", h=self.config.latent_height)
         around = self.embed_around(grid).flatten(2).mT
         tokens = around + self.embed_recent(context.recent.transpose(1, 2).flatten(2))
-        moved = context.latest
-        if self.movement is not None and self.embed_moved is not None:
-            moved = self.movement(context.recent, action_features(context.actions))
+        overview, moved, motion = self.overview(context.recent), context.latest, None
+        if self.movement is not None:
+            moved, motion = self.movement(context.recent, action_features(context.actions), overview)
             tokens = tokens + self.embed_moved(moved)
-        return Embedded(tokens, self.overview(context.recent), moved)
+            overview = overview + self.embed_motion(motion)
+        return Embedded(tokens, overview, moved, motion)
 
     def denoise(self, embedded: Embedded, context: Context, noisy: Tensor, level: Tensor) -> Tensor:
         """One sampling step: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens."""
@@ -138,9 +143,11 @@ class Dynamics(nn.Module):
         x = self.transformer(x, level, context.actions, embedded.overview, context.memory, context.ages)
         return embedded.moved + self.leave(x)
 
-    def forward(self, context: Context, noisy: Tensor, level: Tensor) -> Tensor:
-        """One step from scratch, as training needs it: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens."""
-        return self.denoise(self.embed(context), context, noisy, level)
+    def forward(self, context: Context, noisy: Tensor, level: Tensor) -> tuple[Tensor, Tensor | None]:
+        """One step from scratch, as training needs it: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens, and
+        the motion `[B, 12]` that was expected, where the model has movement."""
+        embedded = self.embed(context)
+        return self.denoise(embedded, context, noisy, level), embedded.motion
 
     def sample(self, context: Context, noise: Tensor, levels: Sequence[float] | None = None) -> Tensor:
         """The next frame's tokens `[B, L, c]` from noise `[steps, B, L, c]`; `levels` default to the config's.

@@ -137,10 +137,11 @@ class GameLoop:
             handle.late += skipped
             handle.used, fresh = handle.mailbox.take()
             waited[handle] = (began - handle.used.received) * 1000.0 if fresh else 0.0
-        for handle, dreamed in self._dream(handles).items():
-            self._show(handle, dreamed, waited[handle])
-        if not self.paced:
+        made = self._dream(handles)
+        if not self.paced:  # what was shown before, a session's first frame too, must not be left out for these
             self._drawer.wait_for_room()
+        for handle, dreamed in made.items():
+            self._show(handle, dreamed, waited[handle])
 
     def _dream(self, handles: Sequence[Handle]) -> dict[Handle, Dreamed]:
         try:

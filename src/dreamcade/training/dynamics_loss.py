@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dreamcade.codec import Codec
@@ -13,6 +14,8 @@ from dreamcade.dynamics import LOWEST_LEVEL
 KNEE = 0.5
 """Errors count squared up to about this many deviations, and in proportion beyond: a stream that has lost its way must
 not outweigh all others."""
+MOTION_WEIGHT = 0.05
+"""Of the motion that is measured afterwards, beside the picture's own error, which tells little of one far off."""
 
 
 def dynamics_loss(made: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -20,6 +23,11 @@ def dynamics_loss(made: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     squared = (made - target).square()
     softened = 2 * KNEE * ((squared + KNEE**2).sqrt() - KNEE)
     return softened.mean(), squared.detach().mean((1, 2)).sqrt()
+
+
+def motion_loss(expected: Tensor, measured: Tensor) -> Tensor:
+    """Of motions over the usual ones, each `[B, 12]`: what cannot be measured well must not count much."""
+    return MOTION_WEIGHT * F.smooth_l1_loss(expected, measured, beta=0.25)
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from dreamcade.codec import Codec
-from dreamcade.core.checkpoint import save_tensors
+from dreamcade.core.checkpoint import load_facts, save_tensors
 from dreamcade.core.config import JsonConfig
 from dreamcade.core.device import fast_dtype
+from dreamcade.core.errors import BadInputError, CheckpointError
 from dreamcade.dynamics import Dynamics, DynamicsConfig
 from dreamcade.evaluation.machine import machine_name
 from dreamcade.training.checkpoint import load_training, save_training, saved_when_interrupted
-from dreamcade.training.dynamics_loss import channel_importance, draw_levels, dynamics_loss
+from dreamcade.training.dynamics_loss import channel_importance, draw_levels, dynamics_loss, motion_loss
 from dreamcade.training.latent_store import LatentEpisode, expect_encoder, fingerprint
 from dreamcade.training.movement_fit import fit_movement
 from dreamcade.training.rolled_out import held_out_figures
@@ -141,11 +142,16 @@ class DynamicsTrainer:
         target = streams.targets(self.model, self.train)
         level = draw_levels(len(streams), self.model.config.sampling_levels, self.device)
         noisy = target.lerp(torch.randn_like(target), level[:, None, None])
+        movement = self.model.movement
+        moved = None if movement is None else movement.measure_tokens(target, streams.frames[:, 0])
 
         def loss_of(forward: Callable[..., Tensor]) -> tuple[Tensor, Tensor, Tensor]:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_dtype(self.device) == torch.bfloat16):
-                made = forward(streams.context(self.model, actions), noisy, level).float()
-            return *dynamics_loss(made, target), made
+                made, motion = forward(streams.context(self.model, actions), noisy, level)
+            loss, errors = dynamics_loss(made.float(), target)
+            if motion is not None and moved is not None:
+                loss = loss + motion_loss(motion.float(), moved)
+            return loss, errors, made.float()
 
         if not self._counted:  # eagerly: what is compiled cannot be counted
             self.throughput.counted("step", lambda: torch.autograd.backward(loss_of(self.model)[0]))
@@ -212,3 +218,21 @@ class DynamicsTrainer:
         facts = load_training(self.checkpoint, self.model, self.averages, self.optimizer, self.device)
         expect_encoder(facts, self.codec, self.checkpoint)
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
+
+
+def stored_sizes(checkpoint: Path, asked: Mapping[str, int | None]) -> DynamicsConfig:
+    """The sizes that the training in `checkpoint` goes on with. Raises `CheckpointError` where others are `asked` for,
+    or where the file does not tell them."""
+    try:
+        stored = DynamicsConfig.from_json(load_facts(checkpoint)["config"])
+    except (KeyError, BadInputError) as error:
+        raise CheckpointError(
+            f"{checkpoint} is no dynamics' checkpoint of this version; restore a copy, or replace it with --fresh"
+        ) from error
+    for name, value in asked.items():
+        if value is not None and value != getattr(stored, name):
+            raise CheckpointError(
+                f"{checkpoint} has {name} {getattr(stored, name)}, not {value}: leave the option away, or begin anew "
+                "with --fresh"
+            )
+    return stored

@@ -1,33 +1,33 @@
-"""Where the learning of movement begins: at the codec's own slides, and at how movements follow each other in play."""
+"""Where the learning of movement begins: at the codec's own pictures, and at how motions follow each other in play."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dreamcade.codec import Codec
 from dreamcade.dynamics import Dynamics
-from dreamcade.dynamics.movement import GAIN, Movement
+from dreamcade.dynamics.motion import TERMS
+from dreamcade.dynamics.movement import Movement
 from dreamcade.dynamics.transformer import action_features
 from dreamcade.training.latent_store import LatentEpisode
 
-FARTHEST = 0.75
-"""Of a cell: how far the slides go that the basis is made of …"""
-STEPS = 7
-"""… in so many steps along each axis …"""
-USUAL = 0.4
-"""… and how far is usual: what lies beyond counts less."""
-LEAST = 0.2
-"""Of the largest kernel's effect, that every kernel has at least: so that small ones can be measured."""
-PICTURES, PLAYS = 240, 1500
+PICTURES, SLIDES, SLID = 200, 48, 24
+"""Pictures that the maps are fitted to; slides of them, and of how many each."""
+USUAL, FARTHEST = 0.35, 0.8
+"""Of a cell: deviation of the slides, and where they end."""
+PLAYS = 1500
 CHUNK = 40
 RIDGE = 1e-3
+NOTHING = 1e-3
+"""Squared difference below which a point tells nothing about whether it moves."""
 
 
 @torch.no_grad()
 def fit_movement(model: Dynamics, codec: Codec, sample: Tensor, episodes: list[LatentEpisode], seed: int) -> None:
-    """Sets kernels, leading channels and inertia of the model's movement, where it has one.
+    """Sets what the model's movement, where it has one, begins with.
 
     `sample` holds latents `[N, c, h, w]` from all over the recording.
     """
@@ -36,47 +36,43 @@ def fit_movement(model: Dynamics, codec: Codec, sample: Tensor, episodes: list[L
         return
     rng = np.random.default_rng(seed)
     drawn = sample[torch.from_numpy(rng.choice(len(sample), min(PICTURES, len(sample)), replace=False))]
-    strength = model.to_tokens(sample).square().mean((0, 1))
-    movement.leading.copy_(strength.argsort(descending=True)[: len(movement.leading)])
-    movement.kernels.copy_(slide_basis(model, movement, codec, drawn) / GAIN)
+    _fit_maps(model, movement, codec, drawn, rng)
     _fit_inertia(model, movement, episodes, rng)
 
 
-def slide_basis(model: Dynamics, movement: Movement, codec: Codec, latents: Tensor) -> Tensor:
-    """Kernels `[M, 9·c, c]` that together make every slide of pictures: the principal ones of a grid of slides."""
-    size = codec.config.fold * codec.config.gather
+def _fit_maps(model: Dynamics, movement: Movement, codec: Codec, latents: Tensor, rng: np.random.Generator) -> None:
+    """`draw` after the codec's pictures, `tell` after what its encoder makes of slides of them."""
+    points = movement.config.motion_points
     pictures = torch.cat([codec.decode_pictures(part) for part in torch.split(latents, CHUNK)])
+    size = movement.moves.shape[2:]
+    drawn = F.pixel_unshuffle(F.adaptive_avg_pool2d(pictures, size), points).flatten(2).mT  # type: ignore[arg-type]
+    cells = latents.flatten(2).mT
+    fitted = _least_squares(torch.cat([cells, torch.ones_like(cells[..., :1])], 2), drawn)
+    movement.draw.copy_(model.deviation[:, None] * fitted[:-1])
+    movement.backdrop.copy_(model.centre @ fitted[:-1] + fitted[-1])
+
+    cell = codec.config.fold * codec.config.gather
+    rows, columns = model.config.latent_height, model.config.latent_width
+    inner = torch.arange(rows * columns, device=latents.device).view(rows, columns)
+    inner = (inner[1:-1, 1:-1] if min(rows, columns) > 2 else inner).flatten()
     tokens = model.to_tokens(torch.cat([codec.encode_pictures(part) for part in torch.split(pictures, CHUNK)]))
-    inner = movement.inner(tokens.device)
-    around = movement.around(tokens)[:, inner].flatten(0, 1).double()
-    gram = around.T @ around
-    gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    factor = torch.linalg.cholesky(gram)
-    kernels = []
-    distances = torch.linspace(-FARTHEST, FARTHEST, STEPS)
-    for down in distances:
-        for right in distances:
-            slide = round(float(down) * size), round(float(right) * size)
-            if slide == (0, 0):
-                continue
-            slid = torch.roll(pictures, slide, (2, 3))  # what comes round the edge reaches no inner cell
-            moved = model.to_tokens(torch.cat([codec.encode_pictures(part) for part in torch.split(slid, CHUNK)]))
-            change = (moved - tokens)[:, inner].flatten(0, 1).double()
-            kernel = torch.cholesky_solve(around.T @ change, factor)
-            kernels.append(kernel * torch.exp(-(down**2 + right**2) / (2 * USUAL**2)))
-    # Principal in what they change, not in their own numbers: some inputs are much larger than others.
-    effects = factor.mT @ torch.stack(kernels)
-    _, sizes, basis = torch.linalg.svd(effects.flatten(1), full_matrices=False)
-    count = min(len(movement.kernels), len(basis))
-    scale = (sizes[:count] / sizes[0]).clamp(min=LEAST) * sizes[0] / len(kernels) ** 0.5
-    made = torch.zeros_like(movement.kernels)
-    parts = (basis[:count] * scale[:, None]).unflatten(1, made.shape[1:])
-    made[:count] = torch.linalg.solve_triangular(factor.mT, parts, upper=True).float()
-    return made
+    made, wanted = [], []
+    for _ in range(SLIDES):
+        which = torch.from_numpy(rng.choice(len(pictures), min(SLID, len(pictures)), replace=False)).to(latents.device)
+        right, down = np.clip(rng.normal(0, USUAL, 2), -FARTHEST, FARTHEST)
+        right, down = round(right * cell), round(down * cell)
+        slid = torch.roll(pictures[which], (down, right), (2, 3))  # what comes round the edge reaches no inner cell
+        wanted.append((model.to_tokens(codec.encode_pictures(slid)) - tokens[which])[:, inner])
+        motions = torch.zeros(len(which), 2, TERMS, device=latents.device)
+        motions[:, 0, 0], motions[:, 1, 0] = right / cell, down / cell
+        before = movement.pictures(tokens[which])
+        made.append(F.pixel_unshuffle(movement.grid.move(before, motions) - before, points).flatten(2).mT[:, inner])
+    movement.tell.copy_(_least_squares(torch.cat(made), torch.cat(wanted)))
 
 
 def _fit_inertia(model: Dynamics, movement: Movement, episodes: list[LatentEpisode], rng: np.random.Generator) -> None:
-    """The mixture of the next movement from the last one and the actions, by least squares over recorded play."""
+    """Which points move with the view, how far it usually does, and how that follows from the last time and the
+    actions, by least squares over recorded play."""
     history, device = model.config.action_history, model.centre.device
     frames, actions = [], []
     sizes = np.array([len(e) for e in episodes])
@@ -86,15 +82,40 @@ def _fit_inertia(model: Dynamics, movement: Movement, episodes: list[LatentEpiso
         frames.append(episode.latent(slice(at - 1, at + 2)))
         taken = episode.actions[max(0, at - history + 1) : at + 1]
         actions.append(np.pad(taken, ((history - len(taken), 0), (0, 0))))
-    tokens = model.to_tokens(torch.stack(frames).to(device))
-    mixtures = [
-        torch.cat([movement.measure(part[:, i + 1], part[:, i]) for part in torch.split(tokens, CHUNK)])
-        for i in range(2)
-    ]
+    tokens = [model.to_tokens(part.to(device)) for part in torch.split(torch.stack(frames), CHUNK)]
+    movement.moves.copy_(_moving_points(movement, tokens))
+    pairs = [[movement.measure_tokens(part[:, i + 1], part[:, i]) for part in tokens] for i in range(2)]
+    before, after = (torch.cat(motions) for motions in pairs)
+    movement.usual.copy_(after.square().mean(0).sqrt().clamp(min=1e-3))
     taken = action_features(torch.from_numpy(np.stack(actions)).to(device))
-    features = torch.cat([mixtures[0], taken, torch.ones(len(taken), 1, device=device)], 1).double()
-    gram = features.T @ features
-    gram += 10 * RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=device)
-    solved = torch.linalg.solve(gram, features.T @ mixtures[1].double()).float()
+    features = torch.cat([before / movement.usual, taken, torch.ones(len(taken), 1, device=device)], 1)
+    solved = _least_squares(features, after / movement.usual, 10 * RIDGE)
     movement.go_on.weight.copy_(solved[:-1].T)
     movement.go_on.bias.copy_(solved[-1])
+
+
+def _moving_points(movement: Movement, plays: list[Tensor]) -> Tensor:
+    """How much of each point moves with the rest, `[1, 1, h, w]` from 0 to 1: the mixture of still and moved pictures
+    that is nearest to the next one, over all `plays` (tokens `[B, 3, L, c]`)."""
+    alike = torch.zeros_like(movement.moves)
+    squared = torch.zeros_like(movement.moves)
+    for tokens in plays:
+        pictures = movement.pictures(tokens[:, 1:])
+        now, then = pictures.unbind(1)
+        motions = (movement.measure(then, now) * movement.usual).view(-1, 2, TERMS)
+        moved = movement.grid.move(now, motions) - now
+        alike += ((then - now) * moved).mean(1, keepdim=True).sum(0, keepdim=True)
+        squared += moved.square().mean(1, keepdim=True).sum(0, keepdim=True)
+    count = sum(len(tokens) for tokens in plays)
+    smooth = [F.avg_pool2d(x / count, 3, stride=1, padding=1, count_include_pad=False) for x in (alike, squared)]
+    share: Tensor = (smooth[0] + NOTHING) / (smooth[1] + NOTHING)
+    return share.clamp(0, 1)
+
+
+def _least_squares(inputs: Tensor, outputs: Tensor, ridge: float = RIDGE) -> Tensor:
+    """`[I, O]` for inputs `[…, I]` and outputs `[…, O]`."""
+    x, y = inputs.flatten(0, -2).double(), outputs.flatten(0, -2).double()
+    gram = x.T @ x
+    gram += ridge * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    solved: Tensor = torch.linalg.solve(gram, x.T @ y)
+    return solved.float()

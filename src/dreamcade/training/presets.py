@@ -45,7 +45,7 @@ PRESETS = {
         codec=CodecConfig(channels=48, coarse_width=160, coarse_blocks=2, fine_width=48, fine_blocks=2),
         codec_training=CodecTraining(steps=2500),
         codec_frames=1000,
-        dynamics=DynamicsConfig(width=128, depth=6, heads=4, condition_width=96, movements=24),
+        dynamics=DynamicsConfig(width=128, depth=6, heads=4, condition_width=96, motion_points=16),
         dynamics_training=DynamicsTraining(steps=4000, peak_rate=2e-3),
     ),
     # Two cores and a few hours.
@@ -53,7 +53,7 @@ PRESETS = {
         codec=CodecConfig(),
         codec_training=CodecTraining(steps=12000),
         codec_frames=2000,
-        dynamics=DynamicsConfig(movements=24),
+        dynamics=DynamicsConfig(motion_points=16),
         dynamics_training=DynamicsTraining(steps=24000),
     ),
     # The same networks, trained much longer: one GPU.
@@ -61,7 +61,7 @@ PRESETS = {
         codec=CodecConfig(),
         codec_training=CodecTraining(steps=40000, batch=64, check_every=2000),
         codec_frames=4000,
-        dynamics=DynamicsConfig(movements=24),
+        dynamics=DynamicsConfig(motion_points=16),
         dynamics_training=DynamicsTraining(steps=30000, batch=128, peak_rate=2e-3, check_every=2000, save_every=1000),
     ),
 }
