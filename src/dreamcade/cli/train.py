@@ -143,7 +143,8 @@ def dynamics(
         sizes = stored_sizes(folder / "dynamics.checkpoint.safetensors", asked)
 
     def pictures(split: str) -> list[PictureEpisode]:
-        return open_pictures(dataset, trained_codec.config, folder / "pictures", split)
+        opened = open_pictures(dataset, trained_codec.config, folder / "pictures", split)
+        return opened[:episodes] if split == "train" else opened
 
     with join_workers(resolve_device(device)) as (workers, target):
         trained_codec.to(target)
@@ -155,9 +156,7 @@ def dynamics(
         train, heldout = (
             store_latents(pictures(split), trained_codec, folder / "latents") for split in ("train", "heldout")
         )
-        trainer = DynamicsTrainer(
-            sizes, settings, trained_codec, folder, train[:episodes], heldout, target, compiled, workers
-        )
+        trainer = DynamicsTrainer(sizes, settings, trained_codec, folder, train, heldout, target, compiled, workers)
         trainer.prepare(goes_on_there)
         logs = folder / "logs" / "dynamics"
         with training_progress("dynamics", settings.steps, trainer.step, logs, workers.leads) as report:

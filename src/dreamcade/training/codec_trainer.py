@@ -68,6 +68,13 @@ class CodecTraining(JsonConfig):
     perceptual_batch: int = 2
     check_every: int = 500
 
+    def fitted(self, config: CodecConfig) -> CodecTraining:
+        """The same for a codec of `config`: one that draws whole frames has no light half that learns them, so what
+        they look like counts more, and from the second stage's beginning."""
+        if config.reduction > 1:
+            return self
+        return dataclasses.replace(self, perceptual_weight=0.2, perceptual_from=0.0, perceptual_batch=6)
+
     @property
     def first_stage(self) -> int:
         """Steps on small pictures."""
@@ -119,7 +126,7 @@ class CodecTrainer:
         device: torch.device,
         workers: Workers | None = None,
     ) -> None:
-        self.settings, self.folder, self.device = settings, folder, device
+        self.settings, self.folder, self.device = settings.fitted(config), folder, device
         self.workers = workers or Workers()
         self.pictures, self.frames, self.heldout = pictures, frames, heldout
         torch.manual_seed(settings.seed)
