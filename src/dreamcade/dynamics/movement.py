@@ -66,10 +66,21 @@ class Movement(nn.Module):
         return F.pixel_shuffle(folded.mT.reshape(*folded.shape[:-2], -1, *cells), self.config.motion_points)
 
     def change(self, pictures: Tensor, motion: Tensor) -> Tensor:
-        """Change of the tokens `[B, L, c]` when pictures `[B, 3, h, w]` move by motions over the usual `[B, 12]`."""
+        """Change of the tokens `[B, L, c]` when pictures `[B, 3, h, w]` move by motions over the usual `[B, 12]`.
+
+        What never moves with the view stays, and nothing moves out of it either.
+        """
         motions = (motion * self.usual.float()).view(-1, 2, TERMS)
-        differences = self.moves.float() * (self.grid.move(pictures, motions) - pictures)
+        moves = self.moves.float()
+        moved, source = self.moved(pictures, motions)
+        differences = moves * source * (moved - pictures)
         return F.pixel_unshuffle(differences, self.config.motion_points).flatten(2).mT @ self.tell.float()
+
+    def moved(self, pictures: Tensor, motions: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures `[B, 3, h, w]` after motions `[B, 2, 6]`, and how much moves what came to each point."""
+        both = torch.cat([pictures, self.moves.float().expand(len(pictures), -1, -1, -1)], 1)
+        moved, source = self.grid.move(both, motions).split_with_sizes([3, 1], 1)
+        return moved, source.clamp(0, 1)
 
     def measure(self, now: Tensor, before: Tensor) -> Tensor:
         """The motion over the usual ones `[B, 12]` that made pictures `now` of `before`, each `[B, 3, h, w]`."""

@@ -14,7 +14,7 @@ from dreamcade.dynamics import LOWEST_LEVEL
 KNEE = 0.5
 """Errors count squared up to about this many deviations, and in proportion beyond: a stream that has lost its way must
 not outweigh all others."""
-MOTION_WEIGHT = 0.05
+MOTION_WEIGHT = 1.0
 """Of the motion that is measured afterwards, beside the picture's own error, which tells little of one far off."""
 
 
@@ -25,9 +25,9 @@ def dynamics_loss(made: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return softened.mean(), squared.detach().mean((1, 2)).sqrt()
 
 
-def motion_loss(expected: Tensor, measured: Tensor) -> Tensor:
-    """Of motions over the usual ones, each `[B, 12]`: what cannot be measured well must not count much."""
-    return MOTION_WEIGHT * F.smooth_l1_loss(expected, measured, beta=0.25)
+def motion_loss(expected: Tensor, measured: Tensor, usual: Tensor) -> Tensor:
+    """Of motions over the `usual` ones, each `[B, 12]`, by how far they move things: small ones are mostly noise."""
+    return MOTION_WEIGHT * F.smooth_l1_loss(expected * usual, measured * usual, beta=0.05)
 
 
 @torch.no_grad()

@@ -149,8 +149,8 @@ class DynamicsTrainer:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_dtype(self.device) == torch.bfloat16):
                 made, motion = forward(streams.context(self.model, actions), noisy, level)
             loss, errors = dynamics_loss(made.float(), target)
-            if motion is not None and moved is not None:
-                loss = loss + motion_loss(motion.float(), moved)
+            if movement is not None and moved is not None:
+                loss = loss + motion_loss(motion.float(), moved, movement.usual)
             return loss, errors, made.float()
 
         if not self._counted:  # eagerly: what is compiled cannot be counted

@@ -83,7 +83,8 @@ def _fit_inertia(model: Dynamics, movement: Movement, episodes: list[LatentEpiso
         taken = episode.actions[max(0, at - history + 1) : at + 1]
         actions.append(np.pad(taken, ((history - len(taken), 0), (0, 0))))
     tokens = [model.to_tokens(part.to(device)) for part in torch.split(torch.stack(frames), CHUNK)]
-    movement.moves.copy_(_moving_points(movement, tokens))
+    for _ in range(2):  # the second time, what moved out of places that stand still is known and left out
+        movement.moves.copy_(_moving_points(movement, tokens))
     pairs = [[movement.measure_tokens(part[:, i + 1], part[:, i]) for part in tokens] for i in range(2)]
     before, after = (torch.cat(motions) for motions in pairs)
     movement.usual.copy_(after.square().mean(0).sqrt().clamp(min=1e-3))
@@ -103,7 +104,8 @@ def _moving_points(movement: Movement, plays: list[Tensor]) -> Tensor:
         pictures = movement.pictures(tokens[:, 1:])
         now, then = pictures.unbind(1)
         motions = (movement.measure(then, now) * movement.usual).view(-1, 2, TERMS)
-        moved = movement.grid.move(now, motions) - now
+        moved, source = movement.moved(now, motions)
+        moved = (moved - now) * source.square()
         alike += ((then - now) * moved).mean(1, keepdim=True).sum(0, keepdim=True)
         squared += moved.square().mean(1, keepdim=True).sum(0, keepdim=True)
     count = sum(len(tokens) for tokens in plays)
