@@ -21,7 +21,6 @@ CONFIG = DynamicsConfig(
     memory=4,
 )
 NO_ACTIONS = torch.zeros(2, 4)
-NO_OVERVIEW = torch.zeros(2, CONFIG.condition_width)
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def movement() -> Movement:
     made.draw.copy_(torch.eye(CONFIG.latent_channels))
     made.tell.copy_(torch.eye(CONFIG.latent_channels))
     with torch.no_grad():
-        made.go_on.weight[:, :12] = torch.eye(12)
+        made.expect.go_on.weight[:, :12] = torch.eye(12)
     return made.requires_grad_(False)
 
 
@@ -56,7 +55,7 @@ def error(made: Tensor, real: Tensor) -> float:
 
 def test_the_next_movement_goes_on_like_the_last(movement: Movement) -> None:
     frames = tokens_at((9, -6), (6, -4), (3, -2), (0, 0))  # newest first
-    made, motion = movement(frames[:, 1:], NO_ACTIONS, NO_OVERVIEW)
+    made, motion = movement(frames[:, 1:], NO_ACTIONS)
     assert motion.shape == (2, 12)
     torch.testing.assert_close(motion[:, [0, 6]] * POINTS, torch.tensor([[3.0, -2.0]] * 2), atol=0.3, rtol=0)
     assert error(made, frames[:, 0]) < 0.05 * error(frames[:, 1], frames[:, 0])
@@ -65,7 +64,7 @@ def test_the_next_movement_goes_on_like_the_last(movement: Movement) -> None:
 def test_what_never_moves_with_the_view_stays(movement: Movement) -> None:
     movement.moves[..., 16:32, 24:32] = 0  # two cells below each other
     frames = tokens_at((4, 0), (0, 0))
-    made, _ = movement(frames, NO_ACTIONS, NO_OVERVIEW)
+    made, _ = movement(frames, NO_ACTIONS)
     still = [2 * 7 + 3, 3 * 7 + 3]
     torch.testing.assert_close(made[:, still], frames[:, 0, still])
     assert (made - frames[:, 0]).abs().mean() > 0.05
@@ -73,7 +72,7 @@ def test_what_never_moves_with_the_view_stays(movement: Movement) -> None:
 
 def test_one_frame_alone_stands_still(movement: Movement) -> None:
     tokens = tokens_at((0, 0))
-    made, motion = movement(tokens, NO_ACTIONS, NO_OVERVIEW)
+    made, motion = movement(tokens, NO_ACTIONS)
     torch.testing.assert_close(made, tokens[:, 0], atol=1e-4, rtol=0)
     assert motion.abs().max() < 1e-4
 
@@ -88,5 +87,5 @@ def test_motions_are_measured_in_units_of_the_usual_ones(movement: Movement) -> 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_number_formats_come_back_as_they_went(movement: Movement, dtype: torch.dtype) -> None:
     frames = tokens_at((4, 0), (0, 0)).to(dtype)
-    made, _ = movement.to(dtype)(frames, NO_ACTIONS.to(dtype), NO_OVERVIEW.to(dtype))
+    made, _ = movement.to(dtype)(frames, NO_ACTIONS.to(dtype))
     assert made.dtype == dtype and made.isfinite().all()

@@ -53,6 +53,6 @@ def test_a_slide_goes_on_from_the_first_step(sliding_data: Dataset, tmp_path: Pa
     actions = action_features(torch.from_numpy(np.stack([play.actions[t - 2 : t] for t in range(3, 20)])))
     below = torch.arange(h * w).view(h, w)[2, 1:-1]  # where the square hardly reaches
     with torch.inference_mode():
-        moved, _ = movement(recent, actions, model.overview(recent))
+        moved, _ = movement(recent, actions)
     error, still = ((x - tokens[3:])[:, below].square().mean() for x in (moved, recent[:, 0]))
     assert error < 0.5 * still

@@ -132,7 +132,7 @@ class Dynamics(nn.Module):
         tokens = around + self.embed_recent(context.recent.transpose(1, 2).flatten(2))
         overview, moved, motion = self.overview(context.recent), context.latest, None
         if self.movement is not None:
-            moved, motion = self.movement(context.recent, action_features(context.actions), overview)
+            moved, motion = self.movement(context.recent, action_features(context.actions))
             tokens = tokens + self.embed_moved(moved)
             overview = overview + self.embed_motion(motion)
         return Embedded(tokens, overview, moved, motion)

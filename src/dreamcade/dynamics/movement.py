@@ -36,17 +36,11 @@ class Movement(nn.Module):
         self.register_buffer("tell", torch.zeros(numbers, c))
         self.register_buffer("moves", torch.ones(1, 1, rows * points, columns * points))
         self.register_buffer("usual", torch.ones(2 * TERMS))
-        features = 2 * TERMS + 2 * config.action_history * config.action_size
-        self.go_on = nn.Linear(features, 2 * TERMS)
-        last = nn.Linear(192, 2 * TERMS)
-        self.bend = nn.Sequential(nn.Linear(features + config.condition_width, 192), nn.SiLU(), last)
-        for layer in (self.go_on, last):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.expect = Expectation(config)
 
-    def forward(self, recent: Tensor, actions: Tensor, overview: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens `[B, R, L, c]`, newest first, features of the actions `[B, F]` and the overview `[B, C]` → tokens
-        `[B, L, c]`, moved, and the motion over the usual ones `[B, 12]`.
+    def forward(self, recent: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens `[B, R, L, c]`, newest first, and features of the actions `[B, F]` → tokens `[B, L, c]`, moved, and
+        the motion over the usual ones `[B, 12]`.
 
         Motions are measured and applied in float32 whatever the tokens are in.
         """
@@ -54,8 +48,7 @@ class Movement(nn.Module):
             pictures = self.pictures(recent[:, :2])
             with torch.no_grad():
                 last = self.measure(pictures[:, 0], pictures[:, -1])
-            known = torch.cat([last, actions.float()], 1).to(self.go_on.weight.dtype)
-            motion = self.go_on(known) + self.bend(torch.cat([known, overview.to(known)], 1))
+            motion = self.expect(pictures[:, 0], last, actions)
             change = self.change(pictures[:, 0], motion.float())
         return recent[:, 0] + change.to(recent.dtype), motion
 
@@ -94,3 +87,39 @@ class Movement(nn.Module):
         """The same from tokens `[B, L, c]`."""
         with torch.autocast(now.device.type, enabled=False):
             return self.measure(self.pictures(now), self.pictures(before))
+
+
+class Expectation(nn.Module):
+    """Which motion comes next: the last one goes on, bent by the actions and by what stands in the way."""
+
+    LOOKED = 96
+
+    def __init__(self, config: DynamicsConfig) -> None:
+        super().__init__()
+        self.reduce = config.motion_points // FINE
+        features = 2 * TERMS + 2 * config.action_history * config.action_size
+        self.go_on = nn.Linear(features, 2 * TERMS)
+        self.look = nn.Sequential(
+            nn.Conv2d(3, 16, 5, stride=2, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(32, 32, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * config.tokens, self.LOOKED),  # FINE = 2³: one place a cell is left
+        )
+        last = nn.Linear(192, 2 * TERMS)
+        self.bend = nn.Sequential(nn.Linear(features + self.LOOKED, 192), nn.SiLU(), last)
+        for layer in (self.go_on, last):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, pictures: Tensor, last: Tensor, actions: Tensor) -> Tensor:
+        """Pictures `[B, 3, h, w]`, the last motion over the usual ones `[B, 12]` and features of the actions `[B, F]` →
+        the next motion over the usual ones `[B, 12]`."""
+        dtype = self.go_on.weight.dtype
+        known = torch.cat([last, actions.float()], 1).to(dtype)
+        seen = self.look(F.avg_pool2d(pictures, self.reduce).to(dtype))
+        motion: Tensor = self.go_on(known) + self.bend(torch.cat([known, seen], 1))
+        return motion

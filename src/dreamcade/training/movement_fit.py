@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,14 +14,19 @@ from dreamcade.dynamics import Dynamics
 from dreamcade.dynamics.motion import TERMS
 from dreamcade.dynamics.movement import Movement
 from dreamcade.dynamics.transformer import action_features
+from dreamcade.training.dynamics_loss import motion_loss
 from dreamcade.training.latent_store import LatentEpisode
+from dreamcade.training.schedule import learning_rate
 
 PICTURES, SLIDES, SLID = 200, 48, 24
 """Pictures that the maps are fitted to; slides of them, and of how many each."""
 USUAL, FARTHEST = 0.35, 0.8
 """Of a cell: deviation of the slides, and where they end."""
-PLAYS = 1500
-CHUNK = 40
+PLAYS, FEW = 12_000, 1_500
+"""Moments of play that the next motion is learnt from, and those that tell which points move."""
+CHUNK = 50
+A_STEP, BATCH, RATE = 8, 64, 1.5e-3
+"""For how many moments the network that expects them learns a step, on how many, and how fast."""
 RIDGE = 1e-3
 NOTHING = 1e-3
 """Squared difference below which a point tells nothing about whether it moves."""
@@ -37,7 +44,7 @@ def fit_movement(model: Dynamics, codec: Codec, sample: Tensor, episodes: list[L
     rng = np.random.default_rng(seed)
     drawn = sample[torch.from_numpy(rng.choice(len(sample), min(PICTURES, len(sample)), replace=False))]
     _fit_maps(model, movement, codec, drawn, rng)
-    _fit_inertia(model, movement, episodes, rng)
+    _fit_to_play(model, movement, episodes, rng)
 
 
 def _fit_maps(model: Dynamics, movement: Movement, codec: Codec, latents: Tensor, rng: np.random.Generator) -> None:
@@ -70,32 +77,61 @@ def _fit_maps(model: Dynamics, movement: Movement, codec: Codec, latents: Tensor
     movement.tell.copy_(_least_squares(torch.cat(made), torch.cat(wanted)))
 
 
-def _fit_inertia(model: Dynamics, movement: Movement, episodes: list[LatentEpisode], rng: np.random.Generator) -> None:
-    """Which points move with the view, how far it usually does, and how that follows from the last time and the
-    actions, by least squares over recorded play."""
+def _fit_to_play(model: Dynamics, movement: Movement, episodes: list[LatentEpisode], rng: np.random.Generator) -> None:
+    """Which points move with the view, how far it usually does, and what that follows from, from recorded play."""
+    tokens, actions = _draw_moments(model, episodes, rng)
+    parts = torch.split(tokens, CHUNK)
+    for _ in range(2):  # the second time, what moved out of places that stand still is known and left out
+        movement.moves.copy_(_moving_points(movement, parts[: FEW // CHUNK]))
+    before, after = (
+        torch.cat([movement.measure_tokens(part[:, i + 1], part[:, i]) for part in parts]) * movement.usual
+        for i in range(2)
+    )
+    movement.usual.copy_(after.square().mean(0).sqrt().clamp(min=1e-3))
+    before, after = before / movement.usual, after / movement.usual
+    features = torch.cat([before, actions, torch.ones_like(actions[:, :1])], 1)
+    solved = _least_squares(features, after, 10 * RIDGE)
+    movement.expect.go_on.weight.copy_(solved[:-1].T)
+    movement.expect.go_on.bias.copy_(solved[-1])
+    _learn_to_expect(movement, tokens[:, 1], before, after, actions, rng)
+
+
+def _draw_moments(model: Dynamics, episodes: list[LatentEpisode], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Tokens of three frames in a row `[N, 3, L, c]`, and features of the actions up to the middle one `[N, F]`."""
     history, device = model.config.action_history, model.centre.device
-    frames, actions = [], []
     sizes = np.array([len(e) for e in episodes])
-    for index in rng.choice(len(episodes), PLAYS, p=sizes / sizes.sum()):
+    latents, actions = [], []
+    for index in rng.choice(len(episodes), min(PLAYS, max(FEW, int(sizes.sum()))), p=sizes / sizes.sum()):
         episode = episodes[index]
         at = int(rng.integers(1, len(episode) - 1))
-        frames.append(episode.latent(slice(at - 1, at + 2)))
+        latents.append(episode.latent(slice(at - 1, at + 2)))
         taken = episode.actions[max(0, at - history + 1) : at + 1]
         actions.append(np.pad(taken, ((history - len(taken), 0), (0, 0))))
-    tokens = [model.to_tokens(part.to(device)) for part in torch.split(torch.stack(frames), CHUNK)]
-    for _ in range(2):  # the second time, what moved out of places that stand still is known and left out
-        movement.moves.copy_(_moving_points(movement, tokens))
-    pairs = [[movement.measure_tokens(part[:, i + 1], part[:, i]) for part in tokens] for i in range(2)]
-    before, after = (torch.cat(motions) for motions in pairs)
-    movement.usual.copy_(after.square().mean(0).sqrt().clamp(min=1e-3))
-    taken = action_features(torch.from_numpy(np.stack(actions)).to(device))
-    features = torch.cat([before / movement.usual, taken, torch.ones(len(taken), 1, device=device)], 1)
-    solved = _least_squares(features, after / movement.usual, 10 * RIDGE)
-    movement.go_on.weight.copy_(solved[:-1].T)
-    movement.go_on.bias.copy_(solved[-1])
+    tokens = torch.cat(
+        [model.to_tokens(torch.stack(latents[i : i + CHUNK]).to(device)) for i in range(0, len(latents), CHUNK)]
+    )
+    return tokens, action_features(torch.from_numpy(np.stack(actions)).to(device))
 
 
-def _moving_points(movement: Movement, plays: list[Tensor]) -> Tensor:
+def _learn_to_expect(
+    movement: Movement, now: Tensor, before: Tensor, after: Tensor, actions: Tensor, rng: np.random.Generator
+) -> None:
+    """Teaches the network that expects motions `after` (over the usual ones) of tokens `now` `[N, L, c]`."""
+    optimizer = torch.optim.AdamW(movement.expect.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=1e-3)
+    steps = len(now) // A_STEP
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = learning_rate(step, steps, RATE)
+        which = torch.from_numpy(rng.integers(len(now), size=BATCH)).to(now.device)
+        pictures = movement.pictures(now[which])
+        with torch.enable_grad():
+            expected = movement.expect(pictures, before[which], actions[which])
+            loss = motion_loss(expected, after[which], movement.usual)
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+
+def _moving_points(movement: Movement, plays: Sequence[Tensor]) -> Tensor:
     """How much of each point moves with the rest, `[1, 1, h, w]` from 0 to 1: the mixture of still and moved pictures
     that is nearest to the next one, over all `plays` (tokens `[B, 3, L, c]`)."""
     alike = torch.zeros_like(movement.moves)

@@ -15,7 +15,7 @@ from dreamcade.dynamics import Dynamics
 from dreamcade.training.latent_store import LatentEpisode
 from dreamcade.training.streams import Streams
 
-ROWS = 6
+ROWS = 16
 HORIZONS = (1, 8, 32)
 
 
