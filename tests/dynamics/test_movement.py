@@ -61,6 +61,15 @@ def test_the_next_movement_goes_on_like_the_last(movement: Movement) -> None:
     assert error(made, frames[:, 0]) < 0.05 * error(frames[:, 1], frames[:, 0])
 
 
+def test_a_motion_that_is_told_is_applied_instead(movement: Movement) -> None:
+    back, newest, before = tokens_at((0, 0), (3, -2), (0, 0)).unbind(1)  # it turns round, against all expectation
+    recent = torch.stack([newest, before], 1)
+    _, expected = movement(recent, NO_ACTIONS)
+    made, still_expected = movement(recent, NO_ACTIONS, movement.measure_tokens(back, newest))
+    assert torch.equal(expected, still_expected)
+    assert error(made, back) < 0.05 * error(newest, back)
+
+
 def test_what_never_moves_with_the_view_stays(movement: Movement) -> None:
     movement.moves[..., 16:32, 24:32] = 0  # two cells below each other
     frames = tokens_at((4, 0), (0, 0))

@@ -93,6 +93,16 @@ def test_rows_end_at_their_limit(model: Dynamics, store: list[LatentEpisode]) ->
     assert streams.position[2] != 28 and (streams.position[4:] == 10).all()
 
 
+def test_rows_that_are_ended_begin_anew(model: Dynamics, store: list[LatentEpisode]) -> None:
+    streams, rng = Streams.empty(model, 4), np.random.default_rng(0)
+    streams.restart_finished(model, store, 20, rng)
+    streams.limit[:], streams.length[:] = 20, 5
+    streams.position[:] = 0
+    streams.end(torch.tensor([False, True, False, True]))
+    streams.restart_finished(model, store, 20, rng)
+    assert streams.length.tolist() == [5, 0, 5, 0]
+
+
 def test_starts_are_recorded_frames_slightly_disturbed(model: Dynamics, store: list[LatentEpisode]) -> None:
     streams, rng = Streams.empty(model, 1), np.random.default_rng(1)
     errors = []

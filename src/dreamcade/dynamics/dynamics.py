@@ -54,7 +54,7 @@ class Context:
 @dataclass(frozen=True, slots=True)
 class Embedded:
     """`tokens` `[B, L, D]` of the newest frames, their `overview` `[B, C]`, and the newest one's tokens `moved`
-    `[B, L, c]` by a `motion` `[B, 12]` (where the model has movement), as if that were all that happens."""
+    `[B, L, c]` as if moving were all that happens, by the `motion` `[B, 12]` that is expected, if any."""
 
     tokens: Tensor
     overview: Tensor
@@ -125,16 +125,16 @@ class Dynamics(nn.Module):
         latents = (tokens * self.deviation + self.centre).mT
         return latents.reshape(*latents.shape[:-1], self.config.latent_height, self.config.latent_width)
 
-    def embed(self, context: Context) -> Embedded:
-        """What every sampling step shares."""
+    def embed(self, context: Context, told: Tensor | None = None) -> Embedded:
+        """What every sampling step shares. `told` `[B, 12]`: the motion that will be, where it is known."""
         grid = rearrange(context.latest, "b (h w) c -> b c h w", h=self.config.latent_height)
         around = self.embed_around(grid).flatten(2).mT
         tokens = around + self.embed_recent(context.recent.transpose(1, 2).flatten(2))
         overview, moved, motion = self.overview(context.recent), context.latest, None
         if self.movement is not None:
-            moved, motion = self.movement(context.recent, action_features(context.actions))
+            moved, motion = self.movement(context.recent, action_features(context.actions), told)
             tokens = tokens + self.embed_moved(moved)
-            overview = overview + self.embed_motion(motion)
+            overview = overview + self.embed_motion(motion if told is None else told)
         return Embedded(tokens, overview, moved, motion)
 
     def denoise(self, embedded: Embedded, context: Context, noisy: Tensor, level: Tensor) -> Tensor:
@@ -143,10 +143,12 @@ class Dynamics(nn.Module):
         x = self.transformer(x, level, context.actions, embedded.overview, context.memory, context.ages)
         return embedded.moved + self.leave(x)
 
-    def forward(self, context: Context, noisy: Tensor, level: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, context: Context, noisy: Tensor, level: Tensor, told: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """One step from scratch, as training needs it: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens, and
-        the motion `[B, 12]` that was expected, where the model has movement."""
-        embedded = self.embed(context)
+        the motion `[B, 12]` that was expected, where the model has movement. `told` as in `embed`."""
+        embedded = self.embed(context, told)
         return self.denoise(embedded, context, noisy, level), embedded.motion
 
     def sample(self, context: Context, noise: Tensor, levels: Sequence[float] | None = None) -> Tensor:

@@ -38,9 +38,9 @@ class Movement(nn.Module):
         self.register_buffer("usual", torch.ones(2 * TERMS))
         self.expect = Expectation(config)
 
-    def forward(self, recent: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, recent: Tensor, actions: Tensor, told: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Tokens `[B, R, L, c]`, newest first, and features of the actions `[B, F]` → tokens `[B, L, c]`, moved, and
-        the motion over the usual ones `[B, 12]`.
+        the expected motion over the usual ones `[B, 12]`. Where another motion is `told`, that is applied.
 
         Motions are measured and applied in float32 whatever the tokens are in.
         """
@@ -48,9 +48,9 @@ class Movement(nn.Module):
             pictures = self.pictures(recent[:, :2])
             with torch.no_grad():
                 last = self.measure(pictures[:, 0], pictures[:, -1])
-            motion = self.expect(pictures[:, 0], last, actions)
-            change = self.change(pictures[:, 0], motion.float())
-        return recent[:, 0] + change.to(recent.dtype), motion
+            expected = self.expect(pictures[:, 0], last, actions)
+            change = self.change(pictures[:, 0], (expected if told is None else told).float())
+        return recent[:, 0] + change.to(recent.dtype), expected
 
     def pictures(self, tokens: Tensor) -> Tensor:
         """Tokens `[…, L, c]` → pictures `[…, 3, h, w]`, as far as a linear map of each cell can draw them."""

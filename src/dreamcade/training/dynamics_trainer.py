@@ -30,6 +30,9 @@ from dreamcade.training.streams import Streams
 from dreamcade.training.throughput import Throughput
 from dreamcade.training.workers import Workers
 
+ASTRAY = 3.0
+"""A stream ends whose error is so many times the median: its recording has gone elsewhere (a new level, a death)."""
+
 
 @dataclass(frozen=True, slots=True)
 class DynamicsTraining(JsonConfig):
@@ -143,14 +146,16 @@ class DynamicsTrainer:
         level = draw_levels(len(streams), self.model.config.sampling_levels, self.device)
         noisy = target.lerp(torch.randn_like(target), level[:, None, None])
         movement = self.model.movement
-        moved = None if movement is None else movement.measure_tokens(target, streams.frames[:, 0])
+        # The frame is drawn for the motion that there was. A stream that moves otherwise than its recording would else
+        # be asked for what nothing before it announced, and learn to blur; so it is also led back each time.
+        motion = None if movement is None else movement.measure_tokens(target, streams.frames[:, 0])
 
         def loss_of(forward: Callable[..., Tensor]) -> tuple[Tensor, Tensor, Tensor]:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_dtype(self.device) == torch.bfloat16):
-                made, motion = forward(streams.context(self.model, actions), noisy, level)
+                made, expected = forward(streams.context(self.model, actions), noisy, level, motion)
             loss, errors = dynamics_loss(made.float(), target)
-            if movement is not None and moved is not None:
-                loss = loss + motion_loss(motion.float(), moved, movement.usual)
+            if movement is not None and motion is not None:
+                loss = loss + motion_loss(expected.float(), motion, movement.usual)
             return loss, errors, made.float()
 
         if not self._counted:  # eagerly: what is compiled cannot be counted
@@ -164,6 +169,7 @@ class DynamicsTrainer:
         self.optimizer.step()
         self.averages.update(self.model, self.step)
         streams.advance(self._with_own_samples(streams, actions, made.detach()), actions[:, -1])
+        streams.end(errors > ASTRAY * errors.median())
         figures = {
             "loss": loss.item(),
             "error": errors.mean().item(),

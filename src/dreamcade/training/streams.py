@@ -63,6 +63,10 @@ class Streams:
                 most = min(longest, SHORT) if row % 4 == 0 else longest
                 self.limit[row] = rng.integers(1, most + 1)
 
+    def end(self, rows: Tensor) -> None:
+        """Has the rows that are true in `rows` `[B]` begin anew next time."""
+        self.limit[rows.cpu().numpy()] = 0
+
     @torch.no_grad()
     def restart(self, model: Dynamics, row: int, store: list[LatentEpisode], rng: np.random.Generator) -> None:
         """Begins `row` anew at a random recorded frame, mostly with a full memory, slightly disturbed."""
