@@ -18,15 +18,17 @@ COARSE = 4
 """Points of a cell, each way, of the picture in which slides are searched for …"""
 FINE = 8
 """… and of the one in which the rest is measured."""
+COARSE_STEPS = 3
+"""Gauss-Newton steps on the coarse picture; one more follows on the fine one."""
 FARTHEST = 4
 """Coarse points that a picture may slide by, each way."""
 SHORTER = 3e-5
 """Of two slides that explain a picture equally well the shorter is taken: squared grey value a squared point costs."""
-STIFF = 2e-3
+STIFF = 1e-3
 """How far what is measured is drawn to a mere slide: squared grey value a squared cell costs …"""
 SLIDES_STIFF = 1e-4
 """… and that slide to the one found before."""
-OUTLIER = 0.15
+OUTLIER = 0.5
 """Grey value off by which a point counts half: it moves by itself, or was hidden before."""
 
 
@@ -99,7 +101,9 @@ class MotionMeter(nn.Module):
         small = [F.avg_pool2d(x, FINE // COARSE) for x in (now, before, weight)]
         slide = _best_slide(*small) / COARSE
         motions = torch.cat([slide[:, :, None], slide.new_zeros(len(slide), 2, TERMS - 1)], 2)
-        return self.fine.refine(self.coarse.refine(motions, *small), now, before, weight)
+        for _ in range(COARSE_STEPS):
+            motions = self.coarse.refine(motions, *small)
+        return self.fine.refine(motions, now, before, weight)
 
 
 def _best_slide(now: Tensor, before: Tensor, weight: Tensor) -> Tensor:
