@@ -86,6 +86,15 @@ def test_one_frame_alone_stands_still(movement: Movement) -> None:
     assert motion.abs().max() < 1e-4
 
 
+def test_hardly_moving_is_standing_still(movement: Movement) -> None:
+    tokens = tokens_at((0, 0))[:, 0]
+    pictures = movement.pictures(tokens)
+    motion = torch.zeros(2, 12)
+    motion[:, 0] = 0.003
+    hardly = movement.change(pictures, motion).abs().mean()
+    assert hardly < 0.002 * movement.change(pictures, 100 * motion).abs().mean()
+
+
 def test_motions_are_measured_in_units_of_the_usual_ones(movement: Movement) -> None:
     frames = tokens_at((4, 0), (0, 0))
     whole = movement.measure_tokens(frames[:, 0], frames[:, 1])

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from dreamcade.dynamics.config import DynamicsConfig
 from dreamcade.dynamics.motion import FINE, TERMS, Grid, MotionMeter
 
+STILL = 0.015
+"""Of a cell: motions below are mostly taken for none, since moving blurs a little, and standing still lasts long."""
+
 
 class Movement(nn.Module):
     """Tokens of the newest frames → the newest one's, moved."""
@@ -64,6 +67,8 @@ class Movement(nn.Module):
         What never moves with the view stays, and nothing moves out of it either.
         """
         motions = (motion * self.usual.float()).view(-1, 2, TERMS)
+        far = motions.square().sum((1, 2), keepdim=True)
+        motions = motions * (far / (far + STILL**2))
         moves = self.moves.float()
         moved, source = self.moved(pictures, motions)
         differences = moves * source * (moved - pictures)

@@ -43,9 +43,9 @@ class DynamicsTraining(JsonConfig):
     peak_rate: float = 1.6e-3
     weight_decay: float = 0.01
     seed: int = 0
-    stages: tuple[float, ...] = (0.2, 0.4, 0.6)
+    stages: tuple[float, ...] = (0.15, 0.3, 0.5)
     """Shares of the training after which streams may grow longer …"""
-    lengths: tuple[int, ...] = (1, 4, 12, 24)
+    lengths: tuple[int, ...] = (1, 4, 16, 64)
     """… and how long they may be before, between and after them."""
     own_from: float = 0.5
     """From this share on, `own_share` of the streams go on from frames that the model sampled all by itself, in
