@@ -76,6 +76,34 @@ def test_the_whole_world_in_one_go(recording: Path, tmp_path: Path) -> None:
         run("train", "world", *train)
 
 
+def test_a_world_goes_on_from_another(recording: Path, tmp_path: Path) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    run("train", "world", str(recording), "--world", str(first), "--preset", "smoke")
+    going_on = [str(recording), "--preset", "smoke", "--from", str(first), "--world"]
+    run("train", "dynamics", *going_on, str(second), "--steps", "1")
+    begun, before = load_dynamics(training_folder(second))[0], World.load(first).dynamics
+    moved = [(a - b).abs().max() for a, b in zip(begun.parameters(), before.parameters(), strict=True)]
+    assert 0 < max(moved) < 1e-3  # one small step, not a new beginning
+    run("train", "dynamics", *going_on, str(second), "--steps", "2", "--resume")
+    run("train", "bundle", str(recording), "--world", str(second))
+    card = World.load(second).manifest.card
+    assert card["codec training"]["steps"] == 20 and card["dynamics training"]["steps"] == 2
+    assert card["dynamics training"]["begun from"].startswith("first, 12 steps of 2 at commit ")
+
+    with pytest.raises(CheckpointError, match=r"first has width 32, not 64: leave the option away"):
+        run("train", "dynamics", *going_on, str(third), "--width", "64")
+    run("train", "codec", str(recording), "--world", str(third), "--preset", "smoke", "--steps", "2")
+    with pytest.raises(CheckpointError, match=r"is another codec than that of first; name a new folder"):
+        run("train", "dynamics", *going_on, str(third))
+
+
+def test_a_world_goes_on_from_its_own_kind_only(recording: Path, tmp_path: Path, tiny_world: World) -> None:
+    other = tiny_world.save(tmp_path / "other").folder
+    with pytest.raises(BadInputError, match=r"the dataset's frames are 240x160, those of .* 48x32: record with --size"):
+        run("train", "dynamics", str(recording), "--world", str(tmp_path / "toy"), "--from", str(other))
+    assert not list(training_folder(tmp_path / "toy").glob("codec*"))
+
+
 def test_a_training_is_neither_repeated_nor_mixed_up(recording: Path, tmp_path: Path) -> None:
     world = tmp_path / "toy"
     train = [str(recording), "--world", str(world), "--preset", "smoke"]

@@ -100,6 +100,10 @@ def dynamics(
         int | None,
         typer.Option(min=0, help="Points a cell, each way, that the view's motion is applied to; 0: no such motion."),
     ] = None,
+    beginning: Annotated[
+        str | None,
+        typer.Option("--from", help="A world (shipped name, folder or hub id) whose codec and weights to begin with."),
+    ] = None,
     episodes: Annotated[
         int | None, typer.Option(min=1, help="Learn from the first so many only: what would more data bring?")
     ] = None,
@@ -113,13 +117,15 @@ def dynamics(
 
     from dreamcade.core.device import expect_compiler, keep_freed_memory, resolve_device
     from dreamcade.training.assemble import load_codec, training_folder
+    from dreamcade.training.beginning import begin_with
     from dreamcade.training.checkpoint import goes_on
-    from dreamcade.training.dynamics_trainer import DynamicsTrainer, stored_sizes
+    from dreamcade.training.dynamics_trainer import DynamicsTrainer, expect_sizes, stored_sizes
     from dreamcade.training.latent_store import store_latents
     from dreamcade.training.picture_store import open_pictures, store_pictures
     from dreamcade.training.presets import get_preset
     from dreamcade.training.progress import training_progress
     from dreamcade.training.workers import join_workers
+    from dreamcade.world import World
 
     chosen, folder = get_preset(preset), training_folder(world)
     resized = _resized(chosen.dynamics, width, depth, motion_points)
@@ -129,6 +135,10 @@ def dynamics(
         expect_compiler()
     keep_freed_memory()
     settings = dataclasses.replace(chosen.dynamics_training, steps=steps or chosen.dynamics_training.steps)
+    begun = None
+    if beginning is not None and not goes_on_there:
+        begun = World.load(beginning)
+        begin_with(begun, dataset, folder)
     trained_codec, _ = load_codec(folder)
     channels, rows, columns = trained_codec.config.latent_shape
     sizes = dataclasses.replace(
@@ -138,9 +148,12 @@ def dynamics(
         latent_width=columns,
         action_size=dataset.meta.controls.size,
     )
+    asked = {"width": width, "depth": depth, "motion_points": motion_points}
     if goes_on_there:
-        asked = {"width": width, "depth": depth, "motion_points": motion_points}
         sizes = stored_sizes(folder / "dynamics.checkpoint.safetensors", asked)
+    elif begun is not None:
+        expect_sizes(begun.dynamics.config, asked, f"{beginning} has", "begin without --from")
+        sizes = begun.dynamics.config
 
     def pictures(split: str) -> list[PictureEpisode]:
         opened = open_pictures(dataset, trained_codec.config, folder / "pictures", split)
@@ -157,7 +170,7 @@ def dynamics(
             store_latents(pictures(split), trained_codec, folder / "latents") for split in ("train", "heldout")
         )
         trainer = DynamicsTrainer(sizes, settings, trained_codec, folder, train, heldout, target, compiled, workers)
-        trainer.prepare(goes_on_there)
+        trainer.prepare(goes_on_there, begun)
         logs = folder / "logs" / "dynamics"
         with training_progress("dynamics", settings.steps, trainer.step, logs, workers.leads) as report:
             trainer.run(report)

@@ -185,12 +185,13 @@ def card_notes(file: Path | None) -> dict[str, list[str]]:
 
 def _training_facts(facts: dict[str, Any]) -> dict[str, Any]:
     settings = facts["settings"]
-    return {
+    trained = {
         "steps": facts["step"],
         "batch": settings["batch"],
         "hours": round(facts["seconds"] / 3600, 2),
         "seed": settings["seed"],
     }
+    return trained | ({"begun from": facts["begun_from"]} if facts.get("begun_from") else {})
 
 
 def _commit() -> str:

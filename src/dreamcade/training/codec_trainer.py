@@ -20,6 +20,7 @@ from torch import Tensor
 from dreamcade.codec import Codec, CodecConfig
 from dreamcade.core.checkpoint import load_facts, save_tensors
 from dreamcade.core.config import JsonConfig
+from dreamcade.core.device import fast_dtype
 from dreamcade.core.errors import CheckpointError
 from dreamcade.core.types import Pixels
 from dreamcade.evaluation.lpips import LPIPS
@@ -143,7 +144,7 @@ class CodecTrainer:
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=1e-3)
         self.averages = AveragedWeights(self.codec)
         self.lpips = LPIPS.load().to(device)
-        self.throughput = Throughput(device, torch.float32)
+        self.throughput = Throughput(device, fast_dtype(device))
         self.step, self.seconds = 0, 0.0
 
     @property
@@ -212,10 +213,11 @@ class CodecTrainer:
 
     def _picture_loss(self, rng: np.random.Generator) -> Tensor:
         real = draw_pictures(self.pictures, self.settings.batch, rng).to(self.device)
-        latents = self.codec.encode_pictures(self.codec.normalise(real))
-        latents = latents + self.settings.latent_noise * torch.randn_like(latents)
-        made = self.codec.colours(self.codec.decode_pictures(latents))
-        return pixel_loss(made, real, self.settings.edge_weight, scale=2)
+        with self._fast():
+            latents = self.codec.encode_pictures(self.codec.normalise(real))
+            latents = latents + self.settings.latent_noise * torch.randn_like(latents)
+            made = self.codec.colours(self.codec.decode_pictures(latents))
+        return pixel_loss(made.float(), real, self.settings.edge_weight, scale=2)
 
     def _frame_loss(self, rng: np.random.Generator, perceptual: bool) -> Tensor:
         """On crops, a few of each frame: the deep half works on whole pictures, what is expensive only on the crops."""
@@ -236,6 +238,11 @@ class CodecTrainer:
             part = slice(0, None, max(1, len(made) // settings.perceptual_batch))
             loss = loss + settings.perceptual_weight * self.lpips(made[part].clamp(-1, 1), real[part]).mean()
         return loss
+
+    def _fast(self) -> torch.autocast:
+        """Networks multiply in bfloat16 where the hardware does; weights, averages and losses stay in float32."""
+        kind = fast_dtype(self.device)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=kind == torch.bfloat16)
 
     @torch.inference_mode()
     def held_out_figures(self) -> dict[str, float]:

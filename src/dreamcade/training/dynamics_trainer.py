@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import time
@@ -20,6 +21,7 @@ from dreamcade.core.device import fast_dtype
 from dreamcade.core.errors import BadInputError, CheckpointError
 from dreamcade.dynamics import Dynamics, DynamicsConfig
 from dreamcade.evaluation.machine import machine_name
+from dreamcade.training.beginning import history
 from dreamcade.training.checkpoint import load_training, save_training, saved_when_interrupted
 from dreamcade.training.dynamics_loss import channel_importance, draw_levels, dynamics_loss, motion_loss
 from dreamcade.training.latent_store import LatentEpisode, expect_encoder, fingerprint
@@ -29,6 +31,7 @@ from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.streams import Streams
 from dreamcade.training.throughput import Throughput
 from dreamcade.training.workers import Workers
+from dreamcade.world import World
 
 ASTRAY = 3.0
 """A stream ends whose error is so many times the median: its recording has gone elsewhere (a new level, a death)."""
@@ -53,6 +56,11 @@ class DynamicsTraining(JsonConfig):
     own_share: float = 0.4
     check_every: int = 1000
     save_every: int = 250
+
+    def for_a_trained_one(self) -> DynamicsTraining:
+        """The same for a model that has been trained before: its streams are as long as they get from the start, and
+        some go on from frames that it sampled."""
+        return dataclasses.replace(self, stages=(), lengths=self.lengths[-1:], own_from=0.0)
 
     def longest(self, step: int) -> int:
         """How long a stream may be at `step`."""
@@ -85,6 +93,8 @@ class DynamicsTrainer:
         self.throughput = Throughput(device, fast_dtype(device))
         self._counted = False
         self.step, self.seconds = 0, 0.0
+        self.begun_from = ""
+        """What is known of the world whose weights it began with."""
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         parameters = list(self.model.parameters())
@@ -98,10 +108,17 @@ class DynamicsTrainer:
     def checkpoint(self) -> Path:
         return self.folder / "dynamics.checkpoint.safetensors"
 
-    def prepare(self, resume: bool) -> None:
-        """Loads the checkpoint where `resume` asks for it, or fits the normalisation to the data for a fresh start."""
+    def prepare(self, resume: bool, beginning: World | None = None) -> None:
+        """Loads the checkpoint where `resume` asks for it; for a fresh start takes the weights of `beginning`, or fits
+        the normalisation to the data."""
         if resume and self.checkpoint.exists():
             self._load()
+            return
+        if beginning is not None:
+            self.model.load_state_dict(beginning.dynamics.state_dict())
+            self.begun_from = history(beginning)
+            self.settings = self.settings.for_a_trained_one()
+            self.averages = AveragedWeights(self.model)
             return
         rng = np.random.default_rng(self.settings.seed)
         sample = torch.cat([e.latent(np.sort(rng.choice(len(e), min(60, len(e)), replace=False))) for e in self.train])
@@ -216,6 +233,7 @@ class DynamicsTrainer:
             "settings": self.settings.to_json(),
             "encoder": fingerprint(self.codec),
             "machine": machine_name(self.device),
+            "begun_from": self.begun_from,
         }
         save_tensors(self.folder / "dynamics.safetensors", self.averaged_model().state_dict(), facts)
         save_training(self.checkpoint, self.model, self.averages, self.optimizer, facts)
@@ -224,6 +242,9 @@ class DynamicsTrainer:
         facts = load_training(self.checkpoint, self.model, self.averages, self.optimizer, self.device)
         expect_encoder(facts, self.codec, self.checkpoint)
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
+        self.begun_from = facts.get("begun_from", "")
+        if self.begun_from:
+            self.settings = self.settings.for_a_trained_one()
 
 
 def stored_sizes(checkpoint: Path, asked: Mapping[str, int | None]) -> DynamicsConfig:
@@ -235,10 +256,14 @@ def stored_sizes(checkpoint: Path, asked: Mapping[str, int | None]) -> DynamicsC
         raise CheckpointError(
             f"{checkpoint} is no dynamics' checkpoint of this version; restore a copy, or replace it with --fresh"
         ) from error
-    for name, value in asked.items():
-        if value is not None and value != getattr(stored, name):
-            raise CheckpointError(
-                f"{checkpoint} has {name} {getattr(stored, name)}, not {value}: leave the option away, or begin anew "
-                "with --fresh"
-            )
+    expect_sizes(stored, asked, f"{checkpoint} has", "begin anew with --fresh")
     return stored
+
+
+def expect_sizes(config: DynamicsConfig, asked: Mapping[str, int | None], what: str, otherwise: str) -> None:
+    """Raises `CheckpointError` where sizes are `asked` for that `config`, the one of `what`, has not."""
+    for name, value in asked.items():
+        if value is not None and value != getattr(config, name):
+            raise CheckpointError(
+                f"{what} {name} {getattr(config, name)}, not {value}: leave the option away, or {otherwise}"
+            )
