@@ -39,6 +39,11 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
+def fast_products(device: torch.device) -> torch.autocast:
+    """Inside it, matrices are multiplied in `fast_dtype`, whatever the weights are in."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast_dtype(device) == torch.bfloat16)
+
+
 def cpu_threads(limit: int | None = None) -> int:
     """Cores this process may use, at most `limit`."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

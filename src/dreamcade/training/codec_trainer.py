@@ -20,7 +20,7 @@ from torch import Tensor
 from dreamcade.codec import Codec, CodecConfig
 from dreamcade.core.checkpoint import load_facts, save_tensors
 from dreamcade.core.config import JsonConfig
-from dreamcade.core.device import fast_dtype
+from dreamcade.core.device import fast_dtype, fast_products
 from dreamcade.core.errors import CheckpointError
 from dreamcade.core.types import Pixels
 from dreamcade.evaluation.lpips import LPIPS
@@ -213,7 +213,7 @@ class CodecTrainer:
 
     def _picture_loss(self, rng: np.random.Generator) -> Tensor:
         real = draw_pictures(self.pictures, self.settings.batch, rng).to(self.device)
-        with self._fast():
+        with fast_products(self.device):
             latents = self.codec.encode_pictures(self.codec.normalise(real))
             latents = latents + self.settings.latent_noise * torch.randn_like(latents)
             made = self.codec.colours(self.codec.decode_pictures(latents))
@@ -238,11 +238,6 @@ class CodecTrainer:
             part = slice(0, None, max(1, len(made) // settings.perceptual_batch))
             loss = loss + settings.perceptual_weight * self.lpips(made[part].clamp(-1, 1), real[part]).mean()
         return loss
-
-    def _fast(self) -> torch.autocast:
-        """Networks multiply in bfloat16 where the hardware does; weights, averages and losses stay in float32."""
-        kind = fast_dtype(self.device)
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=kind == torch.bfloat16)
 
     @torch.inference_mode()
     def held_out_figures(self) -> dict[str, float]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from dreamcade.codec import Codec
 from dreamcade.core.checkpoint import load_facts, save_tensors
 from dreamcade.core.config import JsonConfig
-from dreamcade.core.device import fast_dtype
+from dreamcade.core.device import fast_dtype, fast_products
 from dreamcade.core.errors import BadInputError, CheckpointError
 from dreamcade.dynamics import Dynamics, DynamicsConfig
 from dreamcade.evaluation.machine import machine_name
@@ -168,7 +168,7 @@ class DynamicsTrainer:
         motion = None if movement is None else movement.measure_tokens(target, streams.frames[:, 0])
 
         def loss_of(forward: Callable[..., Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_dtype(self.device) == torch.bfloat16):
+            with fast_products(self.device):
                 made, expected = forward(streams.context(self.model, actions), noisy, level, motion)
             loss, errors = dynamics_loss(made.float(), target)
             if movement is not None and motion is not None:
@@ -204,8 +204,9 @@ class DynamicsTrainer:
             return made
         count = math.ceil(self.settings.own_share * len(streams))
         noise = torch.randn(len(self.model.config.sampling_levels), count, *self.model.noise_shape, device=self.device)
-        own = self.model.sample(streams.context(self.model, actions).rows(count), noise)
-        return torch.cat([own, made[count:]])
+        with fast_products(self.device):
+            own = self.model.sample(streams.context(self.model, actions).rows(count), noise)
+        return torch.cat([own.float(), made[count:]])
 
     def _check(self) -> dict[str, float]:
         model = self.averaged_model()
