@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dreamcade.cli.command_table import ENTRIES
+from dreamcade.core.types import Pixels
+from dreamcade.engine import Engine
 from dreamcade.games.registry import make_game
+from dreamcade.world import World
 
 PAGE = (Path(__file__).parent.parent / "docs" / "your-own-game.md").read_text()
 BLOCKS = re.findall(r"^```bash\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
@@ -38,3 +44,31 @@ def test_its_file_of_controls_steers_the_lander_as_its_keys_say(tmp_path: Path) 
         places[button.keys[0]] = game._environment.unwrapped.lander.position.x  # type: ignore[attr-defined]
     game.close()
     assert places["ArrowLeft"] < places["ArrowUp"] < places["ArrowRight"]
+
+
+def paddle(frame: Pixels) -> float:
+    """Where Breakout's paddle is, 0 (left) to 1: it is red, and stands alone near the lower edge."""
+    height, width, _ = frame.shape
+    red, green, blue = frame[round(0.88 * height) : round(0.94 * height)].astype(float).transpose(2, 0, 1)
+    weight = np.clip(red - (green + blue) / 2 - 30, 0, None).sum(0)
+    return float((weight * np.arange(width)).sum() / max(weight.sum(), 1e-6) / width)
+
+
+@pytest.mark.long
+def test_its_three_commands_make_a_game_that_answers_the_keys(tmp_path: Path) -> None:
+    pytest.importorskip("ale_py", reason="needs the extra 'games'")
+    record, train, play = COMMANDS[:3]
+    for line in (record, train):
+        subprocess.run([sys.executable, "-m", *shlex.split(line)], cwd=tmp_path, check=True, timeout=3600)
+    world = World.load(tmp_path / shlex.split(play)[-1])
+    engine = Engine(world, device="cpu")
+    answers = []
+    for start in world.starts:
+        places = {}
+        for key in ("left", "right"):
+            session = engine.open_session(start=start.name, seed=0)
+            places[key] = [paddle(session.step({key: True}).pixels) for _ in range(20)][-1]
+            session.close()
+        answers.append(places["right"] - places["left"])
+    print("right of left, shares of the width:", np.round(answers, 2))
+    assert np.mean(np.array(answers) > 0.1) >= 0.75
