@@ -10,7 +10,7 @@ named=$here/doom.starts.json
 notes=$here/doom.notes.json
 [ "$episodes" -ge 160 ] && [ "${TICKS:-400}" -ge 400 ] || named= notes=
 [ "${3:-laptop}" = laptop ] && [ -z "${STEPS:-}${SIZE:-}${CODEC:-}" ] && [ -f "$notes" ] || notes=
-export NAME=doom GAME=vizdoom:freedoom2/map01 TITLE=Doom CODEC=${CODEC:---channels 160}
+export NAME=doom GAME=vizdoom:freedoom2/map01 TITLE=Doom CODEC=${CODEC:---channels 320}
 export STARTS=${STARTS-$named} NOTES=${NOTES-$notes}
 export DESCRIPTION="The first map of Freedoom, from the inside: walk, turn, shoot, open doors. Learnt from ViZDoom."
 exec "$here/world.sh" "${1:-runs/doom}" "$episodes" "${3:-laptop}"

@@ -16,6 +16,7 @@ from rich.progress import track
 from torch import Tensor
 
 from dreamcade.codec import Codec
+from dreamcade.core.device import fast_products
 from dreamcade.core.errors import CheckpointError, DatasetError
 from dreamcade.core.files import atomic_path, write_json
 from dreamcade.training.picture_store import PictureEpisode, colours, read_stamp
@@ -63,8 +64,9 @@ def encode_episode(episode: PictureEpisode, codec: Codec) -> NDArray[np.int8]:
     parts = []
     for start in range(0, len(episode), CHUNK):
         pictures = colours(episode.pictures[start : start + CHUNK]).to(codec.mean.device)
-        latents = codec.encode_pictures(codec.normalise(pictures))
-        parts.append(latents.mul(127).round().to(torch.int8).cpu().numpy())
+        with fast_products(codec.mean.device):
+            latents = codec.encode_pictures(codec.normalise(pictures))
+        parts.append(latents.float().mul(127).round().to(torch.int8).cpu().numpy())
     return np.concatenate(parts)
 
 
