@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from dreamcade.cli.record import record
 if __name__ == "__main__":
-    record("gym:CarRacing-v3", Path(sys.argv[1]), {EPISODES}, "48x32", 0, {TICKS}, 2, Path(sys.argv[1] + ".json"))
+    record(sys.argv[2], Path(sys.argv[1]), {EPISODES}, "48x32", 0, {TICKS}, 2, Path(sys.argv[1] + ".json"))
 """
 
 
@@ -30,9 +30,9 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, game: str = "gym:CarRacing-v3") -> subprocess.Popen[bytes]:
     """In a process group of its own, so that its workers can be watched."""
-    command = [sys.executable, "-c", RECORD, str(folder)]
+    command = [sys.executable, "-c", RECORD, str(folder), game]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
@@ -74,6 +74,16 @@ def test_killed_half_way_and_resumed_equals_never_stopped(tmp_path: Path) -> Non
     figures = json.loads((tmp_path / "whole.json").read_text())
     assert figures["frames"] == EPISODES * TICKS
     assert figures["heldout_episodes"] >= 1
+
+
+@pytest.mark.slow
+def test_a_game_with_a_process_of_its_own_goes_with_its_recorder(tmp_path: Path) -> None:
+    pytest.importorskip("vizdoom", reason="needs the extra 'games'")
+    process = start(tmp_path / "data", "vizdoom:freedoom2/map01")
+    wait_for_episode(tmp_path / "data")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(10)
+    wait_for_workers(process)
 
 
 def test_ctrl_c_leaves_whole_episodes_only(tmp_path: Path) -> None:

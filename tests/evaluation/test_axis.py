@@ -16,7 +16,7 @@ def test_what_is_not_measured_or_rests_on_too_little_is_not_judged() -> None:
     assert at_least("", None, 5.0).value == "not measured"
     few = at_least("", 9.0, 5.0, " dB", enough=False)
     assert few.passed is None
-    assert few.value == "9.00 dB (too few to judge)"
+    assert few.value == "9.00 dB (not enough to judge)"
 
 
 def test_numbers_for_people() -> None:

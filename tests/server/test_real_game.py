@@ -12,7 +12,8 @@ import pytest
 import simplejpeg
 from starlette.testclient import TestClient, WebSocketTestSession
 
-from dreamcade.core.errors import UnknownNameError
+from dreamcade.core.errors import GameError, UnknownNameError
+from dreamcade.core.types import ActionVector, Pixels
 from dreamcade.dataset.format import DatasetMeta
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dataset.writer import DatasetWriter
@@ -92,6 +93,27 @@ def test_starting_over_ends_an_episode_and_a_short_one_is_not_kept(page: TestCli
         time.sleep(0.5)
     assert len(recording.writer.episodes) == 1
     assert not list((recording.writer.path / "episodes").glob(".*"))
+
+
+class Fragile(CarRacingGame):
+    """A game that ends after three seconds, as a process that is killed does."""
+
+    steps = 0
+
+    def step(self, action: ActionVector) -> tuple[Pixels, float, bool, bool]:
+        self.steps += 1
+        if self.steps > 75:
+            raise GameError("the game's process ended; start it again")
+        return super().step(action)
+
+
+def test_what_was_played_before_the_game_broke_is_kept(page: TestClient, recording: Recording) -> None:
+    recording.make_game = lambda: Fragile(SIZE)
+    with page, page.websocket_connect("ws://127.0.0.1:8710/play") as socket:
+        hello(socket)
+        wait_for(lambda: bool(recording.writer.episodes))
+    [episode] = Dataset.open(recording.writer.path).episodes("all")
+    assert 70 <= episode.length <= 76
 
 
 def test_long_play_goes_on_in_the_next_episode(page: TestClient, recording: Recording) -> None:

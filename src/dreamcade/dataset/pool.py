@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +76,6 @@ def _collect(writer: DatasetWriter, pending: set[Future[EpisodeInfo]], report: C
 
 def _enter(ticks: Any, stop: Any) -> None:
     """Runs first in every worker."""
-    import signal
-
     global _ticks, _stop
     _ticks, _stop = ticks, stop
     # Ctrl-C reaches every process of the terminal; only the parent decides what it means.
@@ -87,7 +87,16 @@ def _follow_parent(parent: int) -> None:
     # A killed parent tells nobody; an orphan would go on writing into a folder that another run may own.
     while os.getppid() == parent:
         time.sleep(POLL_SECONDS)
+    _end_children()
     os._exit(1)
+
+
+def _end_children() -> None:
+    """A game that plays in a process of its own may wait for ever for its next key (Linux tells who they are)."""
+    for listed in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):
+            for child in listed.read_text().split():
+                os.kill(int(child), signal.SIGKILL)
 
 
 def _work(path: Path, meta: DatasetMeta, seed: int, split: Split, source: Source) -> EpisodeInfo:

@@ -65,7 +65,7 @@ def _judge(title: str, value: float | None, wanted: str, unit: str, enough: bool
     if value is None:
         return Criterion(title, "not measured", wanted, None)
     shown = f"{value:.3g}{unit}" if abs(value) >= 100 or abs(value) < 0.1 else f"{value:.2f}{unit}"
-    return Criterion(title, shown if enough else f"{shown} (too few to judge)", wanted, holds if enough else None)
+    return Criterion(title, shown if enough else f"{shown} (not enough to judge)", wanted, holds if enough else None)
 
 
 def percent(share: float | None) -> float | None:

@@ -38,6 +38,7 @@ class Drive:
     detail: list[float] = field(default_factory=list)
     stills: list[tuple[float, Pixels]] = field(default_factory=list)
     liveliness: dict[str, float] = field(default_factory=dict)
+    can_be_lost: bool = True
 
     @property
     def seconds(self) -> float:
@@ -50,7 +51,7 @@ class Logbook:
 
     def __init__(self, pilot: Pilot, tick_rate: float, limit: int, stills: bool) -> None:
         self.pilot = pilot
-        self.drive = Drive(tick_rate, limit)
+        self.drive = Drive(tick_rate, limit, can_be_lost=pilot.can_be_lost)
         self._stills = stills
         self._previous: Pixels | None = None
 
@@ -110,9 +111,11 @@ def play_pilot(
 def drive_figures(drives: Sequence[Drive], suffix: str = "") -> dict[str, float | int]:
     """The plays as JSON keys, each ending in `suffix`."""
     change = np.concatenate([np.asarray(d.change, np.float64) for d in drives])
-    figures: dict[str, float | int] = {
-        "pilot_seconds_median": float(np.median([d.seconds for d in drives])),
-        "pilot_lasted": sum(d.survived for d in drives),
+    figures: dict[str, float | int] = {}
+    if drives[0].can_be_lost:
+        figures["pilot_seconds_median"] = float(np.median([d.seconds for d in drives]))
+        figures["pilot_lasted"] = sum(d.survived for d in drives)
+    figures |= {
         "pilot_starts": len(drives),
         "pilot_frame_difference": float(change.mean()) if len(change) else 0.0,
         "pilot_detail_kept": float(np.median([_detail_kept(d) for d in drives])),
@@ -131,9 +134,11 @@ def _detail_kept(drive: Drive) -> float:
 
 
 def closed_loop_axis(
-    dream: Sequence[Drive], real: Sequence[Drive], judge: Callable[[dict[str, float | int | None]], list[Criterion]]
-) -> Axis:
-    """Figures `pilot_…` of the dream, and with `_real` of the game; `judge` knows what this game's pilot must reach."""
+    dream: Sequence[Drive], real: Sequence[Drive], judge: Callable[[dict[str, float | int | None]], list[Criterion]],
+    sees: float = 1.0,
+) -> Axis:  # fmt: skip
+    """Figures `pilot_…` of the dream, and with `_real` of the game; `judge` knows what this game's pilot must reach.
+    `sees` says how much of what it reads from real frames is true, of 1."""
     limit = dream[0].limit / dream[0].tick_rate
     axis = Axis(
         "closed_loop",
@@ -144,12 +149,13 @@ def closed_loop_axis(
         columns=("", "dream", "game"),
     )
     axis.figures = {**drive_figures(dream), **(drive_figures(real, "_real") if real else {}), "pilot_limit": limit}
+    axis.figures["pilot_sees"] = sees
     axis.figures["pilot_seconds"] = [round(d.seconds, 2) for d in dream]
     names = {"pilot_seconds_median": "Median seconds", "pilot_lasted": "Plays that lasted", "pilot_starts": "Plays",
              "pilot_frame_difference": "Mean difference of neighbouring frames (0…255)",
              "pilot_detail_kept": "Detail at the end over detail at the beginning"}  # fmt: skip
     names |= {f"pilot_{name}": name.replace("_", " ").capitalize() for name in dream[0].liveliness}
-    for key, words in names.items():
+    for key, words in ((key, words) for key, words in names.items() if key in axis.figures):
         axis.rows.append((words, number(axis.figures.get(key)), number(axis.figures.get(f"{key}_real"))))
     axis.criteria = judge(axis.figures)
     axis.plots["Each line is one play; a dream that melts drifts away from the game."] = plots.plot_plays(dream, real)
@@ -158,10 +164,12 @@ def closed_loop_axis(
             columns = [f"{seconds:.0f} s" for seconds, _ in play.stills]
             caption = f"The pilot's play {i + 1} in the {where}, {play.seconds:.0f} s."
             axis.sheets[caption] = contact_sheet([[picture for _, picture in play.stills]], columns, [where], 220)
-    lasted, starts = axis.figures["pilot_lasted"], axis.figures["pilot_starts"]
+    starts = axis.figures["pilot_starts"]
     pairs = {
         name: (axis.figures[f"pilot_{name}"], axis.figures.get(f"pilot_{name}_real")) for name in dream[0].liveliness
     }
     lively = ", ".join(f"{name.replace('_', ' ')} {number(a)} ({number(b)})" for name, (a, b) in pairs.items())
-    axis.verdict = f"{lasted} of {starts} plays last {limit:.0f} s (in brackets the game): {lively}."
+    lasted = axis.figures.get("pilot_lasted")
+    how_many = f"{starts} plays of" if lasted is None else f"{lasted} of {starts} plays last"
+    axis.verdict = f"{how_many} {limit:.0f} s (in brackets the game): {lively}."
     return axis

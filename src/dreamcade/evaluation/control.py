@@ -21,6 +21,8 @@ from dreamcade.evaluation.windows import Window
 TICKS = 16
 """How long a candidate is watched under each set of actions."""
 ENOUGH_RUNS, ENOUGH_WINDOWS = 300, 24
+TOLD_AT_ALL = 0.15
+"""Balanced accuracy above guessing, on real frames, from which on a control is judged by itself."""
 
 
 @dataclass(slots=True)
@@ -70,7 +72,8 @@ def _play(
 
 def control_axis(watched: Watched, reader: Reader, controls: Controls, targets: Targets) -> Axis:
     """Figures `control_real`, `control_dream`, `control_random` (balanced accuracy, 0…1), `control_ratio` (dream over
-    real), one of each per control, and `psnr_true_over_shuffled`."""
+    real), one of each per control, `control_worst` (dream over real for the least of them, above guessing), and
+    `psnr_true_over_shuffled`."""
     axis = Axis(
         "control",
         "Control",
@@ -102,6 +105,7 @@ def control_axis(watched: Watched, reader: Reader, controls: Controls, targets: 
             "Actions named from the dream, over the real ceiling", percent(ratio), 100 * targets.control, " %", enough
         )
     )
+    _judge_each(axis, scores["real"], scores["dream"], _settings(watched.actions, controls), controls, enough)
     _compare_shuffled(axis, watched)
     axis.verdict = (
         f"Actions are named in {number(dreamed)} of dreamed frames, {number(ceiling)} of real ones; "
@@ -119,6 +123,30 @@ def _accuracy(
         named.append(reader.read(runs).classes)
         true.append(classes_of(given[1 + ACTED : 1 + ACTED + len(runs)], controls))
     return balanced_accuracy(np.concatenate(named), np.concatenate(true))
+
+
+def _settings(actions: NDArray[np.float32], controls: Controls) -> list[int]:
+    """How many settings of each control occur in `[W, T, A]`."""
+    return [len(np.unique(column)) for column in classes_of(actions.reshape(-1, controls.size), controls).T]
+
+
+def _judge_each(
+    axis: Axis, real: Sequence[float | None], dream: Sequence[float | None], settings: Sequence[int],
+    controls: Controls, enough: bool,
+) -> None:  # fmt: skip
+    """A mean over controls hides one that does nothing. Guessing is right once in as many times as there are settings;
+    what is above that counts, for controls that can be told from real frames at all."""
+    answers = {
+        name: (seen - 1 / count) / (ceiling - 1 / count)
+        for name, ceiling, seen, count in zip(controls.names, real, dream, settings, strict=True)
+        if ceiling is not None and seen is not None and ceiling - 1 / count >= TOLD_AT_ALL
+    }
+    if not answers:
+        return
+    worst = min(answers, key=lambda name: answers[name])
+    axis.figures |= {"control_worst": answers[worst], "control_worst_name": worst}
+    title = f"Least of all controls ({worst}), what is above guessing over real frames"
+    axis.criteria.append(at_least(title, percent(answers[worst]), 50.0, " %", enough))
 
 
 def _compare_shuffled(axis: Axis, watched: Watched) -> None:

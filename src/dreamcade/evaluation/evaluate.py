@@ -11,6 +11,7 @@ from typing import Any
 
 from dreamcade.core.errors import (
     BadInputError,
+    CheckpointError,
     DatasetError,
     GameError,
     GameNotInstalledError,
@@ -20,7 +21,7 @@ from dreamcade.core.errors import (
 from dreamcade.core.files import atomic_path, expect_writable, write_json
 from dreamcade.dataset.reader import Dataset
 from dreamcade.engine.engine import Engine
-from dreamcade.evaluation.axis import Axis, Criterion
+from dreamcade.evaluation.axis import Axis, Criterion, number
 from dreamcade.evaluation.candidate import Candidate, Dream
 from dreamcade.evaluation.closed_loop import MakePilot, closed_loop_axis, play_pilot
 from dreamcade.evaluation.control import TICKS, control_axis, watch
@@ -34,7 +35,7 @@ from dreamcade.evaluation.pilots.platforming import PlatformPilot
 from dreamcade.evaluation.pilots.racing import RacingPilot
 from dreamcade.evaluation.pilots.walking import WalkingPilot
 from dreamcade.evaluation.plan import EvaluationPlan
-from dreamcade.evaluation.reading import Reader, kept_reader
+from dreamcade.evaluation.reading import TRUSTED, Reader, kept_reader, told
 from dreamcade.evaluation.report import write_report
 from dreamcade.evaluation.rollouts import longest_horizon, roll_out
 from dreamcade.evaluation.rules.platforming import platform_rules
@@ -52,7 +53,8 @@ RULES: dict[str, Callable[[Setting], Axis]] = {
     "racing": racing_rules, "platformer": platform_rules, "doom": walking_rules,
 }  # fmt: skip
 UNMEASURABLE = (
-    MissingExtraError, UnknownNameError, BadInputError, DatasetError, GameError, GameNotInstalledError,
+    MissingExtraError, UnknownNameError, BadInputError, CheckpointError, DatasetError, GameError,
+    GameNotInstalledError,
 )  # fmt: skip
 
 
@@ -69,6 +71,7 @@ class Evaluation:
     axes: list[Axis] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _reader: Reader | None = None
+    _told: dict[str, float] = field(default_factory=dict)
     _twin: Twin | None = None
 
     @property
@@ -79,6 +82,7 @@ class Evaluation:
             self._reader = kept_reader(
                 self.dataset, columns, self.subject.angles, self.subject.choices, self.plan.reader, self.progress
             )
+            self._told = told(self._reader, self.dataset, self.seed, self.progress)
         return self._reader
 
     @property
@@ -94,12 +98,14 @@ class Evaluation:
             "frames": self._frames, "control": self._control, "rules": self._rules, "closed_loop": self._closed_loop,
             "long_play": self._long_play,
         }  # fmt: skip
-        for name, step in steps.items():
-            if name in names or (name == "frames" and "distribution" in names):
-                with self._noted(name):
-                    step(names)
-        if self._twin is not None:
-            self._twin.close()
+        try:
+            for name, step in steps.items():
+                if name in names or (name == "frames" and "distribution" in names):
+                    with self._noted(name):
+                        step(names)
+        finally:
+            if self._twin is not None:
+                self._twin.close()
 
     @contextmanager
     def _noted(self, axis: str) -> Iterator[None]:
@@ -126,13 +132,23 @@ class Evaluation:
     def _rules(self, names: tuple[str, ...]) -> None:
         if self.subject.name not in RULES:
             raise BadInputError(f"nobody has written down the rules of {self.dataset.meta.game}")
-        setting = Setting(
-            self.candidate, self._twin_if_any("rules"), self.dataset, self.reader, self.plan, self.seed, self.progress
-        )
-        self.axes.append(RULES[self.subject.name](setting))
+        reader, twin = self.reader, self._twin_if_any("rules")
+        setting = Setting(self.candidate, twin, self.dataset, reader, self.plan, self.seed, self.progress, self._told)
+        axis = RULES[self.subject.name](setting)
+        self._add_told(axis)
+        self.axes.append(axis)
+
+    def _add_told(self, axis: Axis) -> None:
+        """What the network that reads the state is worth, beside what it has read."""
+        axis.figures |= {f"told_{name}": value for name, value in self._told.items()}
+        for name, value in self._told.items():
+            axis.rows.append((f"Told of {name} in held-out play by the network, of 1", "", number(value)))
+        if doubted := [name for name, value in self._told.items() if value < TRUSTED]:
+            axis.notes.append(f"{', '.join(doubted)} cannot be read well enough from frames to judge anything by")
 
     def _twin_if_any(self, axis: str) -> Twin | None:
         try:
+            self.twin.probe()
             return self.twin
         except UNMEASURABLE as error:
             self.notes.append(f"{axis.replace('_', ' ')}, the real game not measured: {error}")
@@ -151,9 +167,9 @@ class Evaluation:
                 side, windows, make, seconds=seconds, tick_rate=self.dataset.meta.tick_rate,
                 seed=self.seed, what=what, progress=self.progress,
             )  # fmt: skip
-        self.axes.append(
-            closed_loop_axis(drives["pilot in the dream"], drives.get("pilot in the real game", []), judge)
-        )
+        seen = [self._told[name] for name in self.subject.pilot_sees if name in self._told]
+        dream, real = drives["pilot in the dream"], drives.get("pilot in the real game", [])
+        self.axes.append(closed_loop_axis(dream, real, judge, sees=min(seen, default=1.0)))
 
     def _pilot(self) -> tuple[MakePilot, Callable[[dict[str, Any]], list[Criterion]], Any]:
         controls, name = self.dataset.meta.controls, self.subject.name
@@ -177,8 +193,8 @@ def evaluate_world(
 ) -> dict[str, Any]:  # fmt: skip
     """Measures `world` on the held-out episodes of `dataset`; writes report.html, figures.json, PNG strips and a clip.
 
-    Returns the figures (the JSON's keys). Raises `BadInputError` when the dataset was not recorded with this world's
-    controls and frame size or an axis is unknown, `DatasetError` when it has no held-out play.
+    Returns the figures (the JSON's keys). Raises `BadInputError` when the dataset was not recorded from this world's
+    game, with its controls and frame size or an axis is unknown, `DatasetError` when it has no held-out play.
     """
     plan = plan or EvaluationPlan()
     _check(world, dataset, axes)
@@ -239,6 +255,7 @@ def _check(world: World, dataset: Dataset, axes: tuple[str, ...]) -> None:
         if name not in AXES:
             raise UnknownNameError("axis", name, AXES)
     pairs = {
+        "game": (world.manifest.game, dataset.meta.game),
         "frame size": (world.frame_size, tuple(dataset.meta.frame_size)),
         "controls": (world.controls.names, dataset.meta.controls.names),
         "tick rate": (world.tick_rate, dataset.meta.tick_rate),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from dreamcade.core.types import Pixels
 from dreamcade.dataset.reader import Dataset
 from dreamcade.evaluation import plots
-from dreamcade.evaluation.axis import Axis, at_most, number
+from dreamcade.evaluation.axis import Axis, at_most, between, number
 from dreamcade.evaluation.candidate import Candidate
 from dreamcade.evaluation.features import EfficientNetLite
 from dreamcade.evaluation.frechet import FEWEST, Ruler
@@ -22,18 +23,24 @@ from dreamcade.evaluation.windows import CONTEXT, Window
 WATCHED_EVERY = 20
 """One frame in so many is drawn and looked at."""
 STRETCHES = 5
+PAIRS = 6
 STILLS = 6
 LOOKS = ("brightness", "contrast", "sharpness", "colourfulness")
+LIMITS: dict[str, float | None] = {"brightness": None, "contrast": None, "sharpness": 0.5}
+"""Looks that are judged, and how far off they may be, as a share; None: as the world's targets say."""
 
 
 @dataclass(slots=True)
 class LongPlay:
-    """`looks` `[N, 4]` (see `looks`) and the pictures of the frames watched, dreamed and real."""
+    """`looks` `[N, 4]` (see `looks`) and the pictures of the frames watched, dreamed and real; `changes`: mean absolute
+    difference (0…255) of frames `WATCHED_EVERY` ticks apart."""
 
     looks: NDArray[np.float64]
     real_looks: NDArray[np.float64]
     pictures: Pixels
     real_pictures: Pixels
+    changes: NDArray[np.float64]
+    real_changes: NDArray[np.float64]
 
 
 def looks(picture: Pixels) -> NDArray[np.float64]:
@@ -67,8 +74,24 @@ def play_long(candidate: Candidate, dataset: Dataset, frames: int, seed: int, pr
         real += [dataset.frames(episode, int(t), int(t) + 1)[0] for t in ticks]
     pictures, real_pictures = np.stack(kept), np.stack(real)
     return LongPlay(
-        np.stack([looks(p) for p in pictures]), np.stack([looks(p) for p in real_pictures]), pictures, real_pictures
-    )
+        np.stack([looks(p) for p in pictures]), np.stack([looks(p) for p in real_pictures]), pictures, real_pictures,
+        _changes(kept[:-1], kept[1:]), _real_changes(dataset),
+    )  # fmt: skip
+
+
+def _changes(before: Sequence[Pixels], after: Sequence[Pixels]) -> NDArray[np.float64]:
+    return np.array([np.abs(b.astype(np.int16) - a).mean() for a, b in zip(before, after, strict=True)], np.float64)
+
+
+def _real_changes(dataset: Dataset) -> NDArray[np.float64]:
+    """The same of held-out play, at `PAIRS` moments of each episode."""
+    before, after = [], []
+    for episode in dataset.episodes("heldout"):
+        last = episode.length - WATCHED_EVERY - 1
+        for tick in np.linspace(0, last, PAIRS).astype(int) if last >= 0 else ():
+            before.append(dataset.frames(episode, int(tick), int(tick) + 1)[0])
+            after.append(dataset.frames(episode, int(tick) + WATCHED_EVERY, int(tick) + WATCHED_EVERY + 1)[0])
+    return _changes(before, after)
 
 
 def long_play_axis(played: LongPlay, targets: Targets, tick_rate: float) -> Axis:
@@ -90,9 +113,11 @@ def long_play_axis(played: LongPlay, targets: Targets, tick_rate: float) -> Axis
         drift = abs(last - real) / max(real, 1e-6)
         axis.figures |= {f"{name}_first": first, f"{name}_last": last, f"{name}_real": real, f"drift_{name}": drift}
         axis.rows.append((name.capitalize(), number(first), number(last), number(real)))
-        if name in ("brightness", "contrast"):
+        if name in LIMITS:
             title = f"{name.capitalize()} of the last fifth, against real play"
-            axis.criteria.append(at_most(title, 100 * drift, 100 * targets.drift, " % off", enough))
+            limit = LIMITS[name] or targets.drift
+            axis.criteria.append(at_most(title, 100 * drift, 100 * limit, " % off", enough))
+    _movement(axis, played, stretches[-1], enough)
     _distances(axis, played, stretches, targets, enough)
     axis.plots["Looks against time; the band is where nine in ten of the real frames lie."] = plots.plot_drift(
         LOOKS, played.looks, played.real_looks, WATCHED_EVERY / tick_rate
@@ -104,6 +129,19 @@ def long_play_axis(played: LongPlay, targets: Targets, tick_rate: float) -> Axis
     off = [f"{100 * share:.0f} %" for share in drifted]
     axis.verdict = f"After {frames} frames brightness is {off[0]} and contrast {off[1]} off real play."
     return axis
+
+
+def _movement(axis: Axis, played: LongPlay, last: NDArray[np.int64], enough: bool) -> None:
+    """Whether it still moves at the end: a frozen picture has brightness and contrast, too."""
+    if not len(played.changes) or not len(played.real_changes):
+        return
+    first, end = (float(played.changes[part].mean()) for part in (slice(0, len(last)), slice(-len(last), None)))
+    real = float(played.real_changes.mean())
+    share = end / max(real, 1e-6)
+    axis.figures |= {"movement_first": first, "movement_last": end, "movement_real": real, "movement_share": share}
+    words = f"Difference of frames {WATCHED_EVERY} ticks apart"
+    axis.rows.append((words, number(first), number(end), number(real)))
+    axis.criteria.append(between(f"{words}, last fifth over real play", 100 * share, 50, 150, " %", enough))
 
 
 def _distances(

@@ -40,6 +40,8 @@ class Subject:
     angles: tuple[str, ...] = ("heading",)
     choices: tuple[str, ...] = ()
     pilot_seconds: float = 60.0
+    pilot_sees: tuple[str, ...] = ()
+    """Of what is read, what the pilot's plays are judged by."""
 
 
 SUBJECTS = {
@@ -54,11 +56,13 @@ SUBJECTS = {
         Targets(next_gain=6, next_loss=1.5, h16_gain=4, next_lpips=0.052, control=0.95),
         ("vx", "vy", "x", "y", "supported", "height", "wall", "gap", "danger", "level"),
         choices=("level",),
+        pilot_sees=("vx",),
     ),
     "vizdoom:": Subject(
         "doom",
         Targets(next_gain=4, next_loss=2, h16_gain=3, next_lpips=0.2, next_psnr=29.4, control=0.9),
         ("x", "y", "heading", "speed", "ahead", "ahead_left", "ahead_right", "health", "ammo"),
+        pilot_sees=("speed",),
     ),
 }
 

@@ -8,7 +8,7 @@ from dreamcade.core.errors import DatasetError
 from dreamcade.core.types import ActionVector, Pixels
 from dreamcade.dataset.reader import Dataset
 from dreamcade.evaluation.candidate import Play
-from dreamcade.evaluation.windows import Window
+from dreamcade.evaluation.windows import CONTEXT, Window
 from dreamcade.games.base import Game
 from dreamcade.games.registry import make_driver, make_game
 
@@ -41,6 +41,12 @@ class Twin:
         self._dataset = dataset
         self._spare: list[Game] = []
 
+    def probe(self) -> None:
+        """Raises what would come later, where the game is not installed or replays something else."""
+        first = next((e for e in self._dataset.episodes("heldout") if e.length > CONTEXT), None)
+        if first is not None:
+            self.finish(self.begin([Window(first, 0)]))
+
     def begin(self, windows: Sequence[Window], seed: int = 0) -> list[Play]:
         return [self._replay(window) for window in windows]
 
@@ -68,8 +74,16 @@ class Twin:
         return frames
 
     def _replay(self, window: Window) -> _Replay:
-        meta, episode = self._dataset.meta, window.episode
+        meta = self._dataset.meta
         game = self._spare.pop() if self._spare else make_game(meta.game, meta.frame_size)
+        try:
+            return self._at(window, game)
+        except BaseException:
+            game.close()
+            raise
+
+    def _at(self, window: Window, game: Game) -> _Replay:
+        meta, episode = self._dataset.meta, window.episode
         frame = game.reset(episode.seed)
         if (elsewhere := make_driver(game).reset(episode.seed)) is not None:
             frame = elsewhere

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dreamcade.core.controls import Controls
-from dreamcade.core.errors import UnknownNameError
+from dreamcade.core.errors import GameError, UnknownNameError
 from dreamcade.core.types import ActionVector, FrameTiming, Pixels
 from dreamcade.dataset.format import EpisodeInfo
 from dreamcade.dataset.writer import DatasetWriter, write_episode
@@ -114,6 +114,7 @@ class GamePlay:
         self._mailbox = Mailbox(recording.controls.idle())
         self._changed = threading.Condition()
         self._paused = self._over = self._reset = False
+        self._broken: GameError | None = None
         self._meter, self._late, self._tick = RateMeter(), 0, 0
         self._thread = threading.Thread(target=self._run, name="dreamcade-real-game", daemon=True)
         self._thread.start()
@@ -165,6 +166,8 @@ class GamePlay:
         """One episode; returns the frame that the next begins with."""
         newest = [frame]
         self._recording.store(self._moments(game, newest))
+        if self._broken is not None:
+            raise self._broken
         if self._reset:
             self._reset = False
             return game.reset(self._seed)
@@ -183,7 +186,13 @@ class GamePlay:
                 return
             used, _ = self._mailbox.take()
             columns: dict[str, float | bool | str] = {**game.state(), "style": "human"}
-            following, reward, terminated, truncated = game.step(used.action)
+            try:
+                following, reward, terminated, truncated = game.step(used.action)
+            except GameError as error:
+                if count < shortest:
+                    raise
+                self._broken = error  # what has been played is kept
+                return
             columns |= {"reward": reward, "terminated": terminated}
             yield Moment(newest[0], used.action, columns)
             newest[0] = following

@@ -63,11 +63,15 @@ def test_a_way_through_walls_is_counted() -> None:
     walker = ghost.copy()  # stops before the wall
     walker[:, 1:] = ghost[:, :1] + (ghost[:, 1:] - ghost[:, :1]) * np.minimum(1, 0.8 * here["ahead"] / away[1:])
 
-    def share(way: np.ndarray) -> float:
-        return through_walls(Outcome({"x": way[:1], "y": way[1:]}, [], []), plan)
+    def shares(*ways: np.ndarray) -> tuple[float, float]:
+        return through_walls(
+            Outcome({"x": np.stack([w[0] for w in ways]), "y": np.stack([w[1] for w in ways])}, [], []), plan
+        )
 
-    assert share(ghost) > 0.005
-    assert share(walker) == 0.0
+    movements, walks = shares(ghost, walker)
+    assert movements > 0.005
+    assert walks == 0.5, "of a ghost and a walker, one goes through"
+    assert shares(walker) == (0.0, 0.0)
     jumps = ghost.copy()
     jumps[0, 50:] += 500.0  # the network has changed its mind, nobody walks that fast
-    assert share(jumps) <= share(ghost) + 0.02
+    assert shares(jumps)[0] <= shares(ghost)[0] + 0.02

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,11 @@ from dreamcade.evaluation.reading import FRAMES, Reader, shrink
 class Pilot(Protocol):
     """Call `act` with every frame uint8 `[H, W, 3]`; it answers with the action float32 `[A]`.
 
-    `lost` says that there is nothing left to play. `liveliness` tells, from the actions `[T, A]` of a whole play, how
-    much went on in it: survival alone would reward a dull or frozen world.
+    `lost` says that there is nothing left to play, where that can be (`can_be_lost`). `liveliness` tells, from the
+    actions `[T, A]` of a whole play, how much went on in it: survival alone would reward a dull or frozen world.
     """
+
+    can_be_lost: ClassVar[bool]
 
     @property
     def lost(self) -> bool: ...

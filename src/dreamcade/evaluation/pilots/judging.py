@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dreamcade.evaluation.axis import Criterion, at_least, between
+from dreamcade.evaluation.reading import TRUSTED
 
 PilotFigures = Mapping[str, float | int | None]
 Judge = Callable[[PilotFigures], list[Criterion]]
@@ -70,7 +71,8 @@ def over_game(figures: PilotFigures, key: str) -> float | None:
 
 
 def _enough(figures: PilotFigures) -> bool:
-    return (figures["pilot_limit"] or 0) >= ENOUGH_SECONDS and (figures["pilot_starts"] or 0) >= ENOUGH_STARTS
+    plays = (figures["pilot_limit"] or 0) >= ENOUGH_SECONDS and (figures["pilot_starts"] or 0) >= ENOUGH_STARTS
+    return plays and float(figures.get("pilot_sees", 1.0) or 0) >= TRUSTED
 
 
 def _share(figures: PilotFigures, part: str, whole: str) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,8 @@ RUN_UP_TICKS = 8
 
 class PlatformPilot:
     """Runs right; jumps where it sees a wall, a gap or something deadly; keeps its progress in cells."""
+
+    can_be_lost: ClassVar[bool] = False
 
     def __init__(self, controls: Controls, reader: Reader) -> None:
         self._controls = controls

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,8 @@ class RacingPilot:
     Gone means: less than 10 % of the picture ahead (`road.AHEAD`) is grey, or less than 15 % around the car
     (`road.BELOW`). Raises `BadInputError` for controls without steer, gas and brake.
     """
+
+    can_be_lost: ClassVar[bool] = True
 
     def __init__(self, controls: Controls, config: RacingPilotConfig | None = None) -> None:
         missing = {"steer", "gas", "brake"} - set(controls.names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,8 @@ PRESS_EVERY = 20
 
 class WalkingPilot:
     """Walks on while it sees room ahead; else turns to the side that is more open, and now and then tries a door."""
+
+    can_be_lost: ClassVar[bool] = False
 
     def __init__(self, controls: Controls, reader: Reader) -> None:
         self._controls = controls

@@ -7,11 +7,13 @@ dreamed ones; it is trained anew for each recording and kept beside it.
 
 from dreamcade.evaluation.reading.examples import balanced_accuracy, classes_of
 from dreamcade.evaluation.reading.network import ACTED, FRAMES, Reader, Readings, shrink
+from dreamcade.evaluation.reading.quality import TRUSTED, told
 from dreamcade.evaluation.reading.training import ReaderTraining, kept_reader
 
 __all__ = [
     "ACTED",
     "FRAMES",
+    "TRUSTED",
     "Reader",
     "ReaderTraining",
     "Readings",
@@ -19,4 +21,5 @@ __all__ = [
     "classes_of",
     "kept_reader",
     "shrink",
+    "told",
 ]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dreamcade.evaluation import plots
 from dreamcade.evaluation.axis import Axis, at_least, at_most, between, number, percent
-from dreamcade.evaluation.rules.experiment import Outcome, ratio, run_script
+from dreamcade.evaluation.rules.experiment import Outcome, experiment, ratio, run_script
 from dreamcade.evaluation.rules.setting import Setting
 from dreamcade.evaluation.rules.steering import TICKS as STEER_TICKS
 from dreamcade.evaluation.rules.steering import SteerTry, steer_everywhere
@@ -17,7 +17,7 @@ from dreamcade.evaluation.windows import choose_windows, driving, off_road
 BRAKE_TICKS, GAS_TICKS = 75, 40
 STANDING = 4.0
 """Units a second below which a car counts as stopped: the network reads small speeds no better."""
-ENOUGH_STEERS, ENOUGH_PLAYS = 40, 8
+ENOUGH_STEERS = 40
 
 
 def racing_rules(setting: Setting) -> Axis:
@@ -30,9 +30,7 @@ def racing_rules(setting: Setting) -> Axis:
         "read from the frames by the network of the control axis, in the dream and in the game.",
         columns=("", "dream", "game"),
     )
-    _steer(axis, setting)
-    _brake(axis, setting)
-    _leave_the_road(axis, setting)
+    experiment(axis, setting, _steer, _brake, _leave_the_road)
     share, ahead = axis.figures.get("steer_response"), axis.figures.get("braking_ratio")
     axis.verdict = (
         f"The wheel answers in {number(percent(share), 0)} % of starts; the braking distance is "
@@ -79,8 +77,7 @@ def _brake(axis: Axis, setting: Setting) -> None:
     rate = setting.dataset.meta.tick_rate
     found = {}
     for name, side in setting.sides():
-        outcome = run_script(side, windows, [brake] * BRAKE_TICKS, setting.reader, seed=setting.seed,
-                             what=f"braking, {name}", progress=setting.progress)  # fmt: skip
+        outcome = run_script(side, windows, [brake] * BRAKE_TICKS, setting, f"braking, {name}")
         found[name] = braking_distances(outcome, rate)
     dream, real = (float(np.median(found[n])) if n in found else None for n in ("dream", "game"))
     axis.figures |= {"braking_distance": dream, "braking_distance_real": real, "braking_ratio": ratio(dream, real)}
@@ -89,7 +86,7 @@ def _brake(axis: Axis, setting: Setting) -> None:
     )
     change = ratio(dream, real)
     axis.criteria.append(
-        between("Braking distance over the game's", change, 0.8, 1.2, "", len(windows) >= ENOUGH_PLAYS)
+        between("Braking distance over the game's", change, 0.8, 1.2, "", setting.enough(len(windows), "speed"))
     )
 
 
@@ -110,8 +107,7 @@ def _leave_the_road(axis: Axis, setting: Setting) -> None:
         windows = choose_windows(setting.dataset, setting.plan.rule_starts, 1, setting.seed + 4, eligible)
         count = max(count, len(windows))
         for name, side in setting.sides():
-            outcome = run_script(side, windows, [gas] * GAS_TICKS, setting.reader, seed=setting.seed,
-                                 what=f"gas {place} the road, {name}", progress=setting.progress)  # fmt: skip
+            outcome = run_script(side, windows, [gas] * GAS_TICKS, setting, f"gas {place} the road, {name}")
             reached[place, name] = float(np.median(outcome.columns["speed"][:, -5:].mean(1)))
     for name, suffix in (("dream", ""), ("game", "_real")):
         on, off = reached.get(("on", name)), reached.get(("off", name))
@@ -126,4 +122,6 @@ def _leave_the_road(axis: Axis, setting: Setting) -> None:
                           number(axis.figures[f"{key}_real"])))  # fmt: skip
     share, real = axis.figures["off_road_share"], axis.figures["off_road_share_real"]
     limit = 0.5 * (1 + real) if real is not None and real < 1 else 1.0
-    axis.criteria.append(at_most("Speed off the road over speed on it", share, limit, "", count >= ENOUGH_PLAYS))
+    axis.criteria.append(
+        at_most("Speed off the road over speed on it", share, limit, "", setting.enough(count, "speed"))
+    )

@@ -8,6 +8,8 @@ sight of a player tells nothing.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,8 +18,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dreamcade.core.checkpoint import load_tensors, save_tensors
-from dreamcade.core.errors import BadInputError
+from dreamcade.core.checkpoint import load_tensors, load_weights, save_tensors
+from dreamcade.core.errors import BadInputError, CheckpointError
 from dreamcade.core.types import Pixels
 from dreamcade.dataset.reader import Dataset
 from dreamcade.evaluation.metrics import Progress
@@ -51,11 +53,16 @@ class WallReader(nn.Module):
     @classmethod
     def kept(cls, dataset: Dataset, progress: Progress) -> WallReader:
         """The one that lies beside the recording, or a new one, which is put there."""
-        file = dataset.path / "readers" / f"walls-{STEPS}.safetensors"
+        about = [(e.name, e.video_bytes) for e in dataset.episodes("train")], PATCH, REACH, SPRITE, STEPS, BATCH, FRAMES
+        stamp = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+        file = dataset.path / "readers" / f"walls-{stamp}.safetensors"
         reader = cls()
         if file.exists():
-            reader.load_state_dict(load_tensors(file)[0])
-            return reader.eval()
+            try:
+                load_weights(reader, load_tensors(file)[0], str(file))
+                return reader.eval()
+            except CheckpointError:
+                file.unlink()
         train_walls(reader, dataset, progress)
         save_tensors(file, reader.state_dict())
         return reader.eval()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -43,6 +44,28 @@ MAPS = tuple(
 )
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _told_as_game_error(method: Callable[P, R]) -> Callable[P, R]:
+    """The engine is a process of its own: when that ends, the game does."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        import vizdoom
+
+        try:
+            return method(*args, **kwargs)
+        except (
+            vizdoom.ViZDoomErrorException, vizdoom.ViZDoomIsNotRunningException, vizdoom.MessageQueueException,
+            vizdoom.ViZDoomUnexpectedExitException, vizdoom.SharedMemoryException,
+        ) as error:  # fmt: skip
+            raise GameError(f"Doom's engine ended ({error}); start it again") from error
+
+    return call
+
+
 class DoomGame:
     """One map at 17.5 ticks a second. Who dies, or leaves the map, begins it anew. State: see `state`."""
 
@@ -59,6 +82,7 @@ class DoomGame:
         self._lost = self._won = False
         self._plan: FloorPlan | None = None
 
+    @_told_as_game_error
     def reset(self, seed: int) -> Pixels:
         """The map's own beginning; `seed` (a whole number from 0) decides what its inhabitants do."""
         if seed < 0:
@@ -70,6 +94,7 @@ class DoomGame:
         self._game.make_action([0.0] * self.controls.size, 14)
         return self._frame()
 
+    @_told_as_game_error
     def step(self, action: ActionVector) -> tuple[Pixels, float, bool, bool]:
         turn, move, strafe, attack, use = (float(v) for v in self.controls.validate(action))
         if not self._began:
@@ -134,6 +159,7 @@ class DoomGame:
             for label in self._state().labels
         ]
 
+    @_told_as_game_error
     def place(self, x: float, y: float, heading: float) -> Pixels:
         """Puts the player at (x, y), looking along `heading`; the frame there."""
         self._game.send_game_command(f"warp {x:.1f} {y:.1f}")

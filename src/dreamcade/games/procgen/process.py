@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +38,12 @@ class ProcgenProcess:
 
     def __init__(self, game: str, mode: str) -> None:
         worker = Path(__file__).with_name("worker.py")
+        # A file, not a pipe, which would be full some day; a session of its own, so that Ctrl-C does not end the game
+        # before the play has been stored. It ends by itself when nobody speaks to it any more.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
         self._process = subprocess.Popen(
             [str(environment_python()), "-W", "ignore", str(worker)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True,
         )  # fmt: skip
         self._tell({"game": game, "mode": mode})
 
@@ -60,7 +64,7 @@ class ProcgenProcess:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+        for pipe in (self._process.stdin, self._process.stdout, self._errors):
             with suppress(BrokenPipeError):  # what was still to be said goes nowhere
                 if pipe is not None:
                     pipe.close()
@@ -85,5 +89,7 @@ class ProcgenProcess:
 
     def _last_words(self) -> str:
         self._process.kill()
-        told = self._process.stderr.read().decode(errors="replace").strip() if self._process.stderr else ""
+        self._process.wait()
+        self._errors.seek(0)
+        told = self._errors.read().decode(errors="replace").strip()
         return told.splitlines()[-1] if told else "without a word"
