@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("gymnasium", reason="recording CarRacing needs the extra 'games'")
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-LITTLE = "--quick --windows 3 --long-frames 100 --axis frames --axis long_play"
+LITTLE = "--quick --windows 3 --long-frames 100"
 TOY = {"SIZE": "240x160", "TICKS": "150", "EPISODES": "12", "PRESET": "smoke", "EVALUATE": LITTLE, "STARTS": ""}
 
 
@@ -23,7 +23,8 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_on_a_cpu(tmp_path: Path) -> None:
-    done = run(str(RECIPES / "racing.sh"), str(tmp_path), TOY["EPISODES"], TOY["PRESET"])
+    axes = LITTLE + " --axis frames --axis long_play"
+    done = run(str(RECIPES / "racing.sh"), str(tmp_path), TOY["EPISODES"], TOY["PRESET"], EVALUATE=axes)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "racing/world.json").exists() and list((tmp_path / "report").glob("*.html"))
     figures = json.loads((tmp_path / "report.json").read_text())
@@ -42,9 +43,14 @@ def test_on_a_gpu_in_slices(tmp_path: Path) -> None:
     first = run(script, out, WORK=work, SLICE="9")
     assert first.returncode == 75, first.stderr
     assert "call it again" in (tmp_path / "out/status.txt").read_text()
-    done = run(script, out, WORK=work)
+    done = run(script, out, WORK=work, AXES="frames,distribution long_play")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out/racing/world.json").exists() and (tmp_path / "out/report.json").exists()
+    card = json.loads((tmp_path / "out/racing/world.json").read_text())["card"]
+    for axes, figure, said in (("frames-distribution", "psnr_codec", "codec, PSNR in dB"),
+                               ("long_play", "drift_contrast", "change of contrast in long play")):  # fmt: skip
+        figures = json.loads((tmp_path / f"out/figures-{axes}.json").read_text())
+        assert card["evaluation"][said] == figures[figure]
+        assert (tmp_path / f"out/report-{axes}.html").exists()
     assert "complete" in (tmp_path / "out/status.txt").read_text()
 
 

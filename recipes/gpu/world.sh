@@ -5,8 +5,9 @@
 #   NAME=… GAME=… TITLE=… DESCRIPTION=… recipes/gpu/world.sh OUT [WHEELS]
 # The recipes beside this one set the names. OUT gets the bundle, logs and figures. WHEELS is a folder of Python wheels for
 # a machine without an index. EPISODES, TICKS, SIZE, PRESET, CODEC (options of `train codec`), STARTS (a list of starts;
-# empty: the most different ones), NOTES (more for its card), EVALUATE (options of `dreamcade evaluate`), GPUS (how many train together), SLICE and
-# WORK (scratch folder) can be set in the environment.
+# empty: the most different ones), NOTES (more for its card), EVALUATE (options of `dreamcade evaluate`), AXES (which of
+# its axes, a slice or a part of one for each), GPUS (how many train together), SLICE and WORK (scratch folder) can be set
+# in the environment.
 set -uo pipefail
 out=$1
 wheels=${2:-}
@@ -26,6 +27,26 @@ bundle() {
   within dreamcade train bundle "$work/data" --world "$work/$NAME" --title "$TITLE" ${STARTS:+--starts "$STARTS"} \
     ${NOTES:+--notes "$NOTES"} \
     --description "$DESCRIPTION" "$@"
+}
+
+# Axis by axis, so that what has been measured is not measured again; a comma joins those that share their work.
+evaluate() {
+  local axes folder
+  reports=()
+  for axes in ${AXES:-frames,distribution control rules closed_loop long_play}; do
+    folder=$work/report/${axes//,/-}
+    # shellcheck disable=SC2086  # both may hold several words
+    [ -f "$folder/figures.json" ] ||
+      within dreamcade evaluate "$work/$NAME" --axis ${axes//,/ --axis } ${EVALUATE:-} --data "$work/data" \
+        --report "$folder" || return
+    cp "$folder/figures.json" "$out/figures-${axes//,/-}.json"
+    cp "$folder/report.html" "$out/report-${axes//,/-}.html"
+    reports+=(--report "$folder")
+  done
+}
+
+deliver() {
+  rm -rf "${out:?}/$NAME" && cp -r "$work/$NAME" "$out/$NAME"
 }
 
 finish() {
@@ -62,10 +83,8 @@ within dreamcade record "$GAME" --episodes "$episodes" ${SIZE:+--size "$SIZE"} -
   train codec "$work/data" --world "$work/$NAME" --preset "$preset" ${CODEC:-} --resume &&
   train dynamics "$work/data" --world "$work/$NAME" --preset "$preset" ${COMPILE:+--compile} --resume &&
   bundle &&
-  within dreamcade world verify "$work/$NAME" &&
-  within dreamcade evaluate "$work/$NAME" ${EVALUATE:-} --data "$work/data" --report "$work/report" --json "$out/report.json" &&
-  bundle --report "$work/report" &&
-  cp -r "$work/$NAME" "$out/$NAME" && cp "$work/report/"*.html "$out"/ && finish complete && exit 0
+  within dreamcade world verify "$work/$NAME" && deliver && evaluate &&
+  bundle "${reports[@]}" && deliver && finish complete && exit 0
 failed=$?
 case $failed in
   1) [ $((deadline - SECONDS)) -gt 5 ] || failed=130 ;; # no time was left to begin a step

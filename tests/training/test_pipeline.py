@@ -131,19 +131,19 @@ def test_what_cannot_work_is_said_before_the_training(recording: Path, tmp_path:
 
 
 def test_figures_of_a_card_must_be_an_evaluation(tmp_path: Path) -> None:
-    assert card_figures(None) == {}
-    assert report_clip(None) is None
+    assert card_figures([]) == {}
+    assert report_clip([]) is None
     wrong = tmp_path / "figures.json"
     for content in ("{", "[]", '{"psnr_codec": 30}'):
         wrong.write_text(content)
         with pytest.raises(BadInputError, match=r"figures\.json must be what"):
-            card_figures(tmp_path)
+            card_figures([tmp_path])
     wrong.write_bytes(bytes(range(128, 256)) * 100)
     with pytest.raises(BadInputError, match=r"figures\.json must be what") as caught:
-        card_figures(tmp_path)
+        card_figures([tmp_path])
     assert len(str(caught.value)) < 300  # not the whole file
     with pytest.raises(BadInputError, match=r"figures\.json must be what"):
-        card_figures(tmp_path / "none")
+        card_figures([tmp_path / "none"])
 
 
 def test_notes_of_a_card_are_lists_of_sentences(tmp_path: Path) -> None:

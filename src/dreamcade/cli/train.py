@@ -104,6 +104,10 @@ def dynamics(
         str | None,
         typer.Option("--from", help="A world (shipped name, folder or hub id) whose codec and weights to begin with."),
     ] = None,
+    change_cost: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Keeps textures that cannot be predicted: 0.3 for games full of them; else 0."),
+    ] = None,
     episodes: Annotated[
         int | None, typer.Option(min=1, help="Learn from the first so many only: what would more data bring?")
     ] = None,
@@ -135,6 +139,8 @@ def dynamics(
         expect_compiler()
     keep_freed_memory()
     settings = dataclasses.replace(chosen.dynamics_training, steps=steps or chosen.dynamics_training.steps)
+    if change_cost is not None:
+        settings = dataclasses.replace(settings, change_cost=change_cost)
     begun = None
     if beginning is not None and not goes_on_there:
         begun = World.load(beginning)
@@ -186,7 +192,8 @@ def bundle(
         Path | None, typer.Option(help="JSON list of starts; chosen from held-out play by default.")
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Folder that `dreamcade evaluate --report` wrote of this world, for its card.")
+        list[Path] | None,
+        typer.Option(help="Folder that `dreamcade evaluate --report` wrote of this world, for its card; repeatable."),
     ] = None,
     notes: Annotated[
         Path | None, typer.Option(help="JSON object of lists of sentences: more sections for the card.")
@@ -197,7 +204,7 @@ def bundle(
 
     name = world.name
     words = Description(name, title or name.capitalize(), description)
-    made = assemble_world(_open(data), world, words, starts, report, notes)
+    made = assemble_world(_open(data), world, words, starts, report or (), notes)
     typer.echo(f"made {made.folder}; play it with: dreamcade play {made.folder}")
 
 

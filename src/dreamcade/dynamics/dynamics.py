@@ -145,11 +145,12 @@ class Dynamics(nn.Module):
 
     def forward(
         self, context: Context, noisy: Tensor, level: Tensor, told: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """One step from scratch, as training needs it: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens, and
-        the motion `[B, 12]` that was expected, where the model has movement. `told` as in `embed`."""
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """One step from scratch, as training needs it: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens, those
+        that merely moved, and the motion `[B, 12]` that was expected, where the model has movement. `told` as in
+        `embed`."""
         embedded = self.embed(context, told)
-        return self.denoise(embedded, context, noisy, level), embedded.motion
+        return self.denoise(embedded, context, noisy, level), embedded.moved, embedded.motion
 
     def sample(self, context: Context, noise: Tensor, levels: Sequence[float] | None = None) -> Tensor:
         """The next frame's tokens `[B, L, c]` from noise `[steps, B, L, c]`; `levels` default to the config's.

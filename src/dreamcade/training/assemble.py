@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,11 +88,12 @@ def _load(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def assemble_world(
     dataset: Dataset, world: Path, description: Description, starts_file: Path | None = None,
-    report: Path | None = None, notes_file: Path | None = None,
+    reports: Sequence[Path] = (), notes_file: Path | None = None,
 ) -> World:  # fmt: skip
     """Builds and saves the bundle of the parts in `world`'s training folder.
 
-    `report` is the folder that an evaluation of it wrote: its figures go on the card, its clip into the bundle.
+    `reports` are folders that evaluations of it wrote, one or several of some axes each: their figures go on the card,
+    the clip of the first that has one into the bundle.
     `notes_file` as for `card_notes`.
     """
     folder = training_folder(world)
@@ -111,8 +113,8 @@ def assemble_world(
         game=meta.game,
         controls=meta.controls,
         tick_rate=meta.tick_rate,
-        card=card_figures(report) | card_notes(notes_file) | world_card(dataset, codec_facts, dynamics_facts),
-        clip=report_clip(report),
+        card=card_figures(reports) | card_notes(notes_file) | world_card(dataset, codec_facts, dynamics_facts),
+        clip=report_clip(reports),
     )
     return bundle.save(world)
 
@@ -136,18 +138,26 @@ def world_card(dataset: Dataset, codec_facts: dict[str, Any], dynamics_facts: di
     }
 
 
-def card_figures(report: Path | None) -> dict[str, Any]:
-    """What a card says of an evaluation, from the folder of its report: figures, verdicts, and what must hold.
+def card_figures(reports: Sequence[Path]) -> dict[str, Any]:
+    """What a card says of evaluations, from the folders of their reports: figures, verdicts, and what must hold.
 
-    Raises `BadInputError` where the folder is not one.
+    Raises `BadInputError` where a folder is not one.
     """
-    if report is None:
-        return {}
+    card: dict[str, Any] = {}
+    for report in reports:
+        said = _card_figures(report)
+        for part in ("evaluation", "verdicts"):
+            card[part] = card.get(part, {}) | said[part]
+        card["what must hold"] = card.get("what must hold", []) + said["what must hold"]
+    return card
+
+
+def _card_figures(report: Path) -> dict[str, Any]:
     file = report / FIGURES_FILE
     try:
         figures = json.loads(file.read_text(encoding="utf-8"))
         known = {title: figures[key] for key, title in CARD_FIGURES.items() if figures.get(key) is not None}
-        if not known:
+        if not known and not figures["criteria"]:
             raise KeyError("no figure that a card shows")
         criteria = [{key: line[key] for key in ("title", "value", "target", "holds")} for line in figures["criteria"]]
         return {"evaluation": known, "verdicts": dict(figures["summary"]), "what must hold": criteria}
@@ -157,10 +167,10 @@ def card_figures(report: Path | None) -> dict[str, Any]:
         ) from error
 
 
-def report_clip(report: Path | None) -> bytes | None:
-    """The real game beside the dream, where the evaluation drew it."""
-    file = report / CLIP_FILE if report is not None else None
-    return file.read_bytes() if file is not None and file.is_file() else None
+def report_clip(reports: Sequence[Path]) -> bytes | None:
+    """The real game beside the dream, where an evaluation drew it."""
+    files = (report / CLIP_FILE for report in reports)
+    return next((file.read_bytes() for file in files if file.is_file()), None)
 
 
 def card_notes(file: Path | None) -> dict[str, list[str]]:

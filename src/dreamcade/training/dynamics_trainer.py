@@ -54,6 +54,9 @@ class DynamicsTraining(JsonConfig):
     """From this share on, `own_share` of the streams go on from frames that the model sampled all by itself, in
     all its steps."""
     own_share: float = 0.4
+    change_cost: float = 0.0
+    """What a change of what merely moved costs in the loss, by its size. Textures that nobody can predict to the pixel
+    are best kept as they are: their mean, which the least error asks for, is fog after a few frames."""
     check_every: int = 1000
     save_every: int = 250
 
@@ -169,8 +172,10 @@ class DynamicsTrainer:
 
         def loss_of(forward: Callable[..., Tensor]) -> tuple[Tensor, Tensor, Tensor]:
             with fast_products(self.device):
-                made, expected = forward(streams.context(self.model, actions), noisy, level, motion)
+                made, moved, expected = forward(streams.context(self.model, actions), noisy, level, motion)
             loss, errors = dynamics_loss(made.float(), target)
+            if self.settings.change_cost:
+                loss = loss + self.settings.change_cost * (made.float() - moved.float()).abs().mean()
             if movement is not None and motion is not None:
                 loss = loss + motion_loss(expected.float(), motion, movement.usual)
             return loss, errors, made.float()
