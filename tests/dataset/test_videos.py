@@ -14,7 +14,7 @@ from dreamcade.cli.record import record
 from dreamcade.core.errors import DatasetError
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dataset.video import VideoWriter
-from dreamcade.dataset.videos import common_rate, derive_controls, find_films, play_film, read_track
+from dreamcade.dataset.videos import check_film, common_rate, derive_controls, find_films, play_film, read_track
 
 RATE, SECONDS = 50.0, 3.0
 
@@ -120,6 +120,18 @@ def test_an_action_out_of_range_is_told_by_file_and_time(tmp_path: Path) -> None
     with pytest.raises(DatasetError, match=r"play\.csv: 'steer' is 7 at 1\.25 s; it must be -1 to 1"):
         record(f"video:{tmp_path}", tmp_path / "data", controls=controls)
     assert not (tmp_path / "data").exists()
+
+
+def test_one_file_with_another_column_does_not_outvote_the_others(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        film(tmp_path / f"{name}.mp4")
+        write_csv(tmp_path / f"{name}.csv", PRESSED)
+    write_csv(tmp_path / "b.csv", [(t, s, f, 1) for t, s, f in PRESSED], "time,steer,fire,note")
+    films, _ = find_films(tmp_path)
+    controls = derive_controls(films)
+    assert controls.names == ("steer", "fire")
+    told = [check_film(found, controls) for found in films]
+    assert told == [None, "b.csv: has note that no control is called", None]
 
 
 def test_a_folder_without_videos_is_one_clear_error(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def passed(axis: Axis, words: str) -> bool | None:
 
 
 def test_a_perfect_copy_scores_the_floor(hall_data: Dataset) -> None:
-    axes = judged(Twin(hall_data), hall_data, "frames", "control", "long_play")
+    axes = judged(Twin(hall_data), hall_data, "frames", "distribution", "control", "long_play")
     figures = axes["frames"].figures
     for horizon in figures["horizons"]:
         # The recording is compressed and the copy is not: that is all that they differ by.
@@ -163,16 +163,21 @@ def test_a_perfect_copy_scores_the_floor(hall_data: Dataset) -> None:
     assert failed == ["Next frame below the codec floor"]
 
 
-def test_a_frozen_world_is_caught_by_its_frames(hall_data: Dataset) -> None:
-    frames = judged(Frozen(hall_data), hall_data, "frames")["frames"]
+def test_a_frozen_world_is_caught_by_its_frames_and_their_differences(hall_data: Dataset) -> None:
+    axes = judged(Frozen(hall_data), hall_data, "frames", "distribution", "long_play")
+    frames = axes["frames"]
     assert frames.figures["psnr_next"] <= frames.figures["psnr_next_persistence"]
     assert passed(frames, "Next frame above persistence") is False
     assert passed(frames, "16 ahead above persistence") is False
+    assert passed(axes["distribution"], "Frame differences") is False
+    assert passed(axes["long_play"], "20 ticks apart, last fifth") is False
+    assert passed(axes["long_play"], "Brightness") is True, "which is why it is not enough"
 
 
 def test_a_world_that_takes_other_actions_is_caught_by_control(hall_data: Dataset) -> None:
     axes = judged(Shuffled(hall_data), hall_data, "control")
     assert axes["control"].figures["control_ratio"] < 0.5
+    assert passed(axes["control"], "Least of all controls") is False
     assert passed(axes["control"], "Actions named") is False
     assert passed(axes["control"], "True actions predict better") is False
 

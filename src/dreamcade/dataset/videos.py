@@ -14,6 +14,7 @@ import csv
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -173,15 +174,18 @@ def _from_parquet(path: Path) -> dict[str, NDArray[np.float64]]:
 
 
 def derive_controls(films: Sequence[Film]) -> Controls:
-    """A button for every column that is only ever 0 or 1, an axis for any other; keys in turn.
+    """A button for every column that is only ever 0 or 1, an axis for any other; keys in turn. Where files have
+    different columns, those that most of them have count.
 
     Raises `BadInputError` for a column that leaves −1…1: nobody has said what it means.
     """
-    names = list(dict.fromkeys(name for film in films for name in film.track.values))
+    usual = Counter(frozenset(film.track.values) for film in films).most_common(1)[0][0]
+    films = [film for film in films if usual == set(film.track.values)]
+    names = list(films[0].track.values)
     axes: list[Axis] = []
     buttons: list[Button] = []
     for name in names:
-        values = np.concatenate([film.track.values[name] for film in films if name in film.track.values])
+        values = np.concatenate([film.track.values[name] for film in films])
         if np.isin(values, (0.0, 1.0)).all():
             buttons.append(Button(name, FREE_KEYS[(4 + len(buttons)) % len(FREE_KEYS)], "", "right", name))
             continue

@@ -20,7 +20,7 @@ FARTHEST = 2.0
 
 def distribution_axis(made: Rollouts, progress: Progress) -> Axis:
     """Figures `frechet_frames_1_16`, `frechet_motion_1_16`, … each with `_floor`: what two halves of the real pictures
-    differ by, and `_persistence_…`: what the pictures of the context differ from them by."""
+    differ by."""
     network = EfficientNetLite.load()
     axis = Axis(
         "distribution",

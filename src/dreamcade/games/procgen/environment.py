@@ -38,6 +38,12 @@ def is_installed() -> bool:
     return True
 
 
+def _interpreter() -> str:
+    """This Python where Procgen has wheels for it, else the newest older one that is there."""
+    older = (shutil.which(name) for name in ("python3.11", "python3.10", "python3.9"))
+    return sys.executable if tuple(sys.version_info) < (3, 12) else next(filter(None, older), sys.executable)
+
+
 def install() -> Path:
     """Makes the environment, from a package index, unless it is there. Raises `BadInputError` where that fails; then
     nothing of it stays."""
@@ -47,7 +53,7 @@ def install() -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     steps = (
-        [sys.executable, "-m", "venv", str(folder)],
+        [_interpreter(), "-m", "venv", str(folder)],
         [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", PACKAGE],
         [str(python), "-c", "import procgen"],
     )
