@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Any world, from the real game to the bundle, on a CPU. Every step goes on where it was stopped.
 #   NAME=… GAME=… TITLE=… DESCRIPTION=… recipes/world.sh [FOLDER] [EPISODES] [PRESET]
-# The recipes beside this one set the names. SIZE and TICKS (of the recording), CODEC (options of `train codec`), STEPS (of
-# the dynamics), STARTS (a list of starts in that recording; empty: the most different ones) and EVALUATE (options of
-# `dreamcade evaluate`) and NOTES (more for its card) can be set in the environment.
+# The recipes beside this one set the names. SIZE and TICKS (of the recording), CODEC and DYNAMICS (options of `train codec`
+# and `train dynamics`), STEPS (of the dynamics), STARTS (a list of starts in that recording; empty: the most different
+# ones), EVALUATE (options of `dreamcade evaluate`) and NOTES (more for its card) can be set in the environment.
 set -euo pipefail
 folder=${1:-runs/$NAME}
 episodes=${2:-160}
@@ -14,7 +14,7 @@ preset=${3:-laptop}
   dreamcade record "$GAME" --episodes "$episodes" ${SIZE:+--size "$SIZE"} --ticks "${TICKS:-400}" --seed 0 --out "$folder/data"
   dreamcade dataset info "$folder/data" --thumbnails "$folder/data.png"
   dreamcade train codec "$folder/data" --world "$folder/$NAME" --preset "$preset" ${CODEC:-} --resume
-  dreamcade train dynamics "$folder/data" --world "$folder/$NAME" --preset "$preset" ${STEPS:+--steps "$STEPS"} --resume
+  dreamcade train dynamics "$folder/data" --world "$folder/$NAME" --preset "$preset" ${STEPS:+--steps "$STEPS"} ${DYNAMICS:-} --resume
   bundle() {
     dreamcade train bundle "$folder/data" --world "$folder/$NAME" --title "$TITLE" ${STARTS:+--starts "$STARTS"} \
       ${NOTES:+--notes "$NOTES"} \

@@ -4,10 +4,10 @@
 # that something failed.
 #   NAME=… GAME=… TITLE=… DESCRIPTION=… recipes/gpu/world.sh OUT [WHEELS]
 # The recipes beside this one set the names. OUT gets the bundle, logs and figures. WHEELS is a folder of Python wheels for
-# a machine without an index. EPISODES, TICKS, SIZE, PRESET, CODEC (options of `train codec`), STARTS (a list of starts;
-# empty: the most different ones), NOTES (more for its card), EVALUATE (options of `dreamcade evaluate`), AXES (which of
-# its axes, a slice or a part of one for each), GPUS (how many train together), SLICE and WORK (scratch folder) can be set
-# in the environment.
+# a machine without an index. EPISODES, TICKS, SIZE, PRESET, CODEC and DYNAMICS (options of `train codec` and `train
+# dynamics`), STARTS (a list of starts; empty: the most different ones), NOTES (more for its card), EVALUATE (options of
+# `dreamcade evaluate`), AXES (which of its axes, a slice or a part of one for each), GPUS (how many train together), SLICE
+# and WORK (scratch folder) can be set in the environment.
 set -uo pipefail
 out=$1
 wheels=${2:-}
@@ -81,7 +81,7 @@ train() {
 # shellcheck disable=SC2086  # CODEC and EVALUATE may hold several options
 within dreamcade record "$GAME" --episodes "$episodes" ${SIZE:+--size "$SIZE"} --ticks "${TICKS:-400}" --seed 0 --out "$work/data" &&
   train codec "$work/data" --world "$work/$NAME" --preset "$preset" ${CODEC:-} --resume &&
-  train dynamics "$work/data" --world "$work/$NAME" --preset "$preset" ${COMPILE:+--compile} --resume &&
+  train dynamics "$work/data" --world "$work/$NAME" --preset "$preset" ${COMPILE:+--compile} ${DYNAMICS:-} --resume &&
   bundle &&
   within dreamcade world verify "$work/$NAME" && deliver && evaluate &&
   bundle "${reports[@]}" && deliver && finish complete && exit 0
