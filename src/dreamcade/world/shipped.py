@@ -9,11 +9,14 @@ from dreamcade.world.hub import HubId, pull
 from dreamcade.world.manifest import MANIFEST_FILE
 
 SHIPPED_FOLDER = Path(__file__).parent / "worlds"
+MOST_PLAYABLE = ("racing", "platformer")
+"""These come first; the others follow by name."""
 
 
 def shipped_worlds() -> list[str]:
-    """Names of the worlds inside the package, sorted."""
-    return sorted(path.parent.name for path in SHIPPED_FOLDER.glob(f"*/{MANIFEST_FILE}"))
+    """Names of the worlds inside the package, as a newcomer should meet them."""
+    names = sorted(path.parent.name for path in SHIPPED_FOLDER.glob(f"*/{MANIFEST_FILE}"))
+    return sorted(names, key=lambda name: MOST_PLAYABLE.index(name) if name in MOST_PLAYABLE else len(MOST_PLAYABLE))
 
 
 def locate(name: str | Path) -> Path:
