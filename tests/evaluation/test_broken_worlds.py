@@ -160,7 +160,8 @@ def test_a_perfect_copy_scores_the_floor(hall_data: Dataset) -> None:
     assert axes["long_play"].figures["drift_brightness"] < 0.02
     # Through a real game's "codec" frames come back as they are, which compression of the recording does not.
     failed = [line.title for axis in axes.values() for line in axis.criteria if not line.passed]
-    assert failed == ["Next frame below the codec floor"]
+    # Nor does the floor of pictures as much alike as a toy game's.
+    assert failed == ["Next frame below the codec floor", "Frames, first stretch: distance over the floor"]
 
 
 def test_a_frozen_world_is_caught_by_its_frames_and_their_differences(hall_data: Dataset) -> None:

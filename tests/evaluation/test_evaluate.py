@@ -69,8 +69,14 @@ def test_same_seed_same_figures(racing_world: World, racing_data: Dataset, tmp_p
 
 
 def test_dataset_of_another_game(tiny_world: World, racing_data: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="frame size"):
+    with pytest.raises(BadInputError, match="its game is toy:road, the world's toy:square"):
         evaluate_world(tiny_world, racing_data, tmp_path, plan=PLAN)
+
+
+def test_dataset_recorded_at_another_size(racing_world: World, racing_data: Dataset, tmp_path: Path) -> None:
+    other = dataclasses.replace(racing_data.meta, frame_size=(64, 48))
+    with pytest.raises(BadInputError, match=r"its frame size is \(64, 48\)"):
+        evaluate_world(racing_world, Dataset(racing_data.path, other, racing_data.episodes(), []), tmp_path, plan=PLAN)
 
 
 def test_plan_refuses_nothing() -> None:
