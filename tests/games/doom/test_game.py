@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,3 +88,11 @@ def test_the_driver_starts_anywhere_and_gets_about(doom: DoomGame) -> None:
         walked.append(np.hypot(*np.diff(places, axis=0).T).sum())
     assert np.ptp(np.array(starts), axis=0).max() > 200
     assert max(walked) > 300
+
+
+def test_it_leaves_nothing_where_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    game = DoomGame("vizdoom:freedoom2/map01", (160, 120))
+    game.reset(0)
+    game.close()
+    assert not list(tmp_path.iterdir())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -189,8 +192,6 @@ def _open(name: str, size: tuple[int, int]) -> vizdoom.DoomGame:
         import vizdoom
     except ImportError as error:
         raise MissingExtraError(name, "games") from error
-    from pathlib import Path
-
     wad, level = name.removeprefix("vizdoom:").split("/")
     game = vizdoom.DoomGame()
     game.set_doom_game_path(str(Path(vizdoom.__file__).with_name(f"{wad}.wad")))
@@ -207,6 +208,7 @@ def _open(name: str, size: tuple[int, int]) -> vizdoom.DoomGame:
     game.set_labels_buffer_enabled(True)
     game.set_mode(vizdoom.Mode.PLAYER)
     game.set_episode_timeout(0)
+    game.set_doom_config_path(os.devnull)
     game.add_game_args("+cl_showsecretmessage 0 +con_centernotify 0 +sv_noautoaim 0")
     buttons = vizdoom.Button
     for button in (
@@ -214,11 +216,25 @@ def _open(name: str, size: tuple[int, int]) -> vizdoom.DoomGame:
         buttons.ATTACK, buttons.USE,
     ):  # fmt: skip
         game.add_available_button(button)
-    try:
-        game.init()
-    except vizdoom.ViZDoomErrorException as error:
-        raise GameError(f"{name} could not be started ({error})") from error
+    with _no_folder_left_behind():
+        try:
+            game.init()
+        except vizdoom.ViZDoomErrorException as error:
+            raise GameError(f"{name} could not be started ({error})") from error
     return game
+
+
+@contextlib.contextmanager
+def _no_folder_left_behind() -> Iterator[None]:
+    """The engine makes an empty folder where it is started, whatever it is told."""
+    folder = Path("_vizdoom")
+    there = folder.exists()
+    try:
+        yield
+    finally:
+        if not there:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _resolution(vizdoom: Any, size: tuple[int, int]) -> Any:
