@@ -60,6 +60,21 @@ def test_one_axis_alone(racing_world: World, racing_data: Dataset, tmp_path: Pat
         evaluate_world(racing_world, racing_data, tmp_path, plan=PLAN, axes=("rule",))
 
 
+def test_what_is_stopped_keeps_the_axes_that_it_has(racing_world: World, racing_data: Dataset, tmp_path: Path) -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if "long" in what:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_world(
+            racing_world, racing_data, tmp_path, plan=PLAN, axes=("frames", "distribution", "long_play"), progress=stop
+        )
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert set(figures["summary"]) == {"frames", "distribution"}
+    assert figures["notes"][-1] == "still to be measured: long play"
+    assert "still to be measured: long play" in (tmp_path / "report.html").read_text()
+
+
 def test_same_seed_same_figures(racing_world: World, racing_data: Dataset, tmp_path: Path) -> None:
     axes = ("frames", "control")
     one, two = (

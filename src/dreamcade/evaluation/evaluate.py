@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +70,8 @@ class Evaluation:
     progress: Progress
     axes: list[Axis] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """Names of the axes that are still to be measured."""
     _reader: Reader | None = None
     _told: dict[str, float] = field(default_factory=dict)
     _twin: Twin | None = None
@@ -92,17 +94,21 @@ class Evaluation:
             self._twin = Twin(self.dataset)
         return self._twin
 
-    def run(self, names: tuple[str, ...]) -> None:
-        """Measures the axes of these names; what cannot be measured is noted, and the rest still stands."""
+    def run(self, names: tuple[str, ...], keep: Callable[[Evaluation], None]) -> None:
+        """Measures the axes of these names; what cannot be measured is noted, and the rest still stands. `keep` is
+        called whenever there is more to be kept."""
         steps = {
-            "frames": self._frames, "control": self._control, "rules": self._rules, "closed_loop": self._closed_loop,
-            "long_play": self._long_play,
+            ("frames", "distribution"): self._frames, ("control",): self._control, ("rules",): self._rules,
+            ("closed_loop",): self._closed_loop, ("long_play",): self._long_play,
         }  # fmt: skip
+        self.left = [name for name in AXES if name in names]
         try:
-            for name, step in steps.items():
-                if name in names or (name == "frames" and "distribution" in names):
-                    with self._noted(name):
+            for measured, step in steps.items():
+                if any(name in names for name in measured):
+                    with self._noted(measured[0]):
                         step(names)
+                    self.left = [name for name in self.left if name not in measured]
+                    keep(self)
         finally:
             if self._twin is not None:
                 self._twin.close()
@@ -191,7 +197,8 @@ def evaluate_world(
     device: str = "auto", sampling_steps: int | None = None, axes: tuple[str, ...] = AXES,
     progress: Progress | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Measures `world` on the held-out episodes of `dataset`; writes report.html, figures.json, PNG strips and a clip.
+    """Measures `world` on the held-out episodes of `dataset`; writes report.html, figures.json, PNG strips and a clip,
+    after every axis: what is stopped keeps those that it has.
 
     Returns the figures (the JSON's keys). Raises `BadInputError` when the dataset was not recorded from this world's
     game, with its controls and frame size or an axis is unknown, `DatasetError` when it has no held-out play.
@@ -201,36 +208,46 @@ def evaluate_world(
     expect_writable(report_dir / "figures.json")
     began = time.perf_counter()
     engine = Engine(world, device=device, sampling_steps=sampling_steps)
-    evaluation = judge_candidate(Dream(engine, dataset), dataset, plan=plan, seed=seed, axes=axes, progress=progress)
-    figures: dict[str, Any] = {
+    setting: dict[str, Any] = {
         "world": world.manifest.name, "quick": plan.quick, "seed": seed, "sampling_steps": engine.sampling_steps,
         "heldout_episodes": len(dataset.episodes("heldout")), "machine": machine_name(engine.device),
-        "dtype": str(engine.dtype).removeprefix("torch."), "seconds": round(time.perf_counter() - began, 1),
-        **figures_of(evaluation),
+        "dtype": str(engine.dtype).removeprefix("torch."),
     }  # fmt: skip
-    pictures = (sheet for axis in evaluation.axes for sheet in axis.sheets.values())
-    for i, sheet in enumerate(pictures):
-        save_picture(sheet, report_dir / f"strip-{i}.png")
-    for axis in evaluation.axes:
-        for file, data in axis.files.items():
-            with atomic_path(report_dir / file) as temporary:
-                temporary.write_bytes(data)
-    write_json(report_dir / "figures.json", figures)
-    write_report(report_dir / "report.html", figures, evaluation.axes)
+
+    figures: dict[str, Any] = {}
+
+    def keep(evaluation: Evaluation) -> None:
+        figures.update({**setting, "seconds": round(time.perf_counter() - began, 1), **figures_of(evaluation)})
+        _write(report_dir, figures, evaluation.axes)
+
+    dream = Dream(engine, dataset)
+    judge_candidate(dream, dataset, plan=plan, seed=seed, axes=axes, progress=progress, keep=keep)
     return figures
+
+
+def _write(folder: Path, figures: Mapping[str, Any], axes: Sequence[Axis]) -> None:
+    for i, sheet in enumerate(sheet for axis in axes for sheet in axis.sheets.values()):
+        save_picture(sheet, folder / f"strip-{i}.png")
+    for axis in axes:
+        for file, data in axis.files.items():
+            with atomic_path(folder / file) as temporary:
+                temporary.write_bytes(data)
+    write_json(folder / "figures.json", figures)
+    write_report(folder / "report.html", figures, axes)
 
 
 def judge_candidate(
     candidate: Candidate, dataset: Dataset, *, plan: EvaluationPlan, seed: int = 0, axes: tuple[str, ...] = AXES,
-    progress: Progress | None = None,
+    progress: Progress | None = None, keep: Callable[[Evaluation], None] = lambda evaluation: None,
 ) -> Evaluation:  # fmt: skip
-    """Measures anything that can go on from recorded play, along `axes`. Raises `DatasetError` without such play."""
+    """Measures anything that can go on from recorded play, along `axes`; `keep` is called after each of them. Raises
+    `DatasetError` without such play."""
     if not dataset.episodes("heldout"):
         raise DatasetError("the dataset has no held-out episodes to evaluate on; record more episodes")
     subject = subject_of(dataset.meta.game)
     silent: Progress = lambda what, done, total: None  # noqa: E731
     evaluation = Evaluation(candidate, dataset, subject, plan, seed, progress or silent)
-    evaluation.run(axes)
+    evaluation.run(axes, keep)
     return evaluation
 
 
@@ -247,6 +264,8 @@ def figures_of(evaluation: Evaluation) -> dict[str, Any]:
         for line in axis.criteria
     ]
     figures["notes"] = evaluation.notes + [note for axis in evaluation.axes for note in axis.notes]
+    if evaluation.left:
+        figures["notes"].append(f"still to be measured: {', '.join(evaluation.left)}".replace("_", " "))
     return figures
 
 
