@@ -73,4 +73,4 @@ def make_driver(game: Game) -> Driver:
         return PlatformDriver(game)
     if isinstance(game, DoomGame):
         return PatrolDriver(game)
-    return WanderingDriver(game.controls)
+    return WanderingDriver(game.controls, game.tick_rate)

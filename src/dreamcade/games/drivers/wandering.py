@@ -10,17 +10,22 @@ from dreamcade.core.controls import Controls
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, Pixels
 
-FAVOURITE_CHANCE = 0.5
-"""How often a hold repeats the settings that the last minute liked, so that a play gets somewhere."""
+REST_CHANCE, TAP_CHANCE = 0.1, 0.3
+"""How often the hands rest, and how often they only tap."""
+FAVOURITE_CHANCE, NEW_FAVOURITE = 0.3, 0.15
+"""How often a hold repeats the settings that are liked at the moment, so that a play gets somewhere, and how often others
+are liked from then on."""
+LONGEST_HOLD = 1.0
+"""Seconds."""
+BUTTON_CHANCE = 0.3
 
 
 class WanderingDriver:
-    """Holds random settings of the controls for 0.1 to 1 seconds each; sometimes rests, sometimes taps."""
+    """Holds random settings of the controls for up to a second each; sometimes rests, sometimes taps."""
 
-    LONGEST, REST_CHANCE, BUTTON_CHANCE = 30, 0.15, 0.3
-
-    def __init__(self, controls: Controls) -> None:
+    def __init__(self, controls: Controls, tick_rate: float) -> None:
         self._controls = controls
+        self._longest = max(4, round(LONGEST_HOLD * tick_rate))
         self._rng: np.random.Generator | None = None
         self._left = 0
         self._held = controls.idle()
@@ -46,20 +51,22 @@ class WanderingDriver:
         return self._held
 
     def _hold(self, rng: np.random.Generator) -> None:
-        self._left = int(rng.integers(2, self.LONGEST) if rng.random() < 0.7 else rng.integers(1, 4))
-        if rng.random() < 0.08:
+        self._left = int(rng.integers(1, 4) if rng.random() < TAP_CHANCE else rng.integers(2, self._longest + 1))
+        if rng.random() < NEW_FAVOURITE:
             self._favourite = self._draw(rng)
-        if rng.random() < self.REST_CHANCE:
+        if rng.random() < REST_CHANCE:
             self._held = self._controls.idle()
         else:
             self._held = self._favourite if rng.random() < FAVOURITE_CHANCE else self._draw(rng)
 
     def _draw(self, rng: np.random.Generator) -> ActionVector:
-        """Axes at an end, at rest or anywhere between; each button down now and then."""
-        vector = self._controls.idle()
-        for i, axis in enumerate(self._controls.axes):
-            ends = (axis.low, 0.0, axis.high, float(rng.uniform(axis.low, axis.high)))
-            vector[i] = ends[int(rng.choice(4, p=(0.3, 0.25, 0.3, 0.15)))]
-        first = len(self._controls.axes)
-        vector[first:] = rng.random(len(self._controls.buttons)) < self.BUTTON_CHANCE
+        """Axes at an end, at rest or anywhere between; each button down now and then; never all of them at rest."""
+        if not self._controls.size:
+            return self._controls.idle()
+        vector, first = self._controls.idle(), len(self._controls.axes)
+        while np.array_equal(vector, self._controls.idle()):
+            for i, axis in enumerate(self._controls.axes):
+                ends = (axis.low, 0.0, axis.high, float(rng.uniform(axis.low, axis.high)))
+                vector[i] = ends[int(rng.choice(4, p=(0.3, 0.25, 0.3, 0.15)))]
+            vector[first:] = rng.random(len(self._controls.buttons)) < BUTTON_CHANCE
         return vector
