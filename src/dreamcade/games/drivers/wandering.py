@@ -13,8 +13,8 @@ from dreamcade.core.types import ActionVector, Pixels
 REST_CHANCE, TAP_CHANCE = 0.1, 0.3
 """How often the hands rest, and how often they only tap."""
 FAVOURITE_CHANCE, NEW_FAVOURITE = 0.3, 0.15
-"""How often a hold repeats the settings that are liked at the moment, so that a play gets somewhere, and how often others
-are liked from then on."""
+"""How often a hold repeats the settings that are liked at the moment, so that a play gets somewhere, and how often
+others are liked from then on."""
 LONGEST_HOLD = 1.0
 """Seconds."""
 BUTTON_CHANCE = 0.3
