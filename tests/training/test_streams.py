@@ -7,6 +7,7 @@ import torch
 from dreamcade.codec import Codec, CodecConfig
 from dreamcade.dynamics import LOWEST_LEVEL, Dynamics, DynamicsConfig
 from dreamcade.training.dynamics_loss import KNEE, channel_importance, draw_levels, dynamics_loss
+from dreamcade.training.latent_pool import LatentPool
 from dreamcade.training.latent_store import LatentEpisode
 from dreamcade.training.streams import Streams
 
@@ -36,81 +37,101 @@ def model() -> Dynamics:
 
 @pytest.fixture
 def store() -> list[LatentEpisode]:
+    """Two plays, the first of them longer."""
     rng = np.random.default_rng(0)
     return [
         LatentEpisode(
             name,
-            rng.integers(-127, 128, (30, *TINY.latent_shape), dtype=np.int8),
-            rng.uniform(-1, 1, (30, 2)).astype(np.float32),
+            rng.integers(-127, 128, (length, *TINY.latent_shape), dtype=np.int8),
+            rng.uniform(-1, 1, (length, 2)).astype(np.float32),
         )
-        for name in "ab"
+        for name, length in (("a", 34), ("b", 30))
     ]
 
 
-def test_a_stream_follows_the_recording(model: Dynamics, store: list[LatentEpisode]) -> None:
+@pytest.fixture
+def pool(store: list[LatentEpisode]) -> LatentPool:
+    return LatentPool.of(store, torch.device("cpu"))
+
+
+def place(streams: Streams, model: Dynamics, pool: LatentPool, *rows: tuple[int, int, int]) -> None:
+    """Puts the first rows at (play, position), remembering so many frames."""
+    plays, positions, keep = np.array(rows).T
+    streams.place(model, np.arange(len(rows)), pool, plays, positions, keep)
+
+
+def test_a_stream_follows_the_recording(model: Dynamics, store: list[LatentEpisode], pool: LatentPool) -> None:
     streams = Streams.empty(model, 2)
-    for row, (episode, position) in enumerate([(0, 10), (1, 1)]):
-        streams.place(model, row, store, episode, position, keep=min(4, position + 1))
-    actions = streams.actions(store, 3)
+    place(streams, model, pool, (0, 10, 4), (1, 1, 2))
+    actions = streams.actions(pool, 3)
     torch.testing.assert_close(actions[0], torch.from_numpy(store[0].actions[8:11]))
     assert (actions[1, 0] == 0).all() and torch.equal(actions[1, 1:], torch.from_numpy(store[1].actions[0:2]))
-    torch.testing.assert_close(streams.targets(model, store)[0], model.to_tokens(store[0].latent(11)))
+    torch.testing.assert_close(streams.targets(model, pool)[0], model.to_tokens(store[0].latent(11)))
     torch.testing.assert_close(streams.frames[0, 2], model.to_tokens(store[0].latent(8)))
     torch.testing.assert_close(streams.led[0, 0], torch.from_numpy(store[0].actions[9]))
-    assert (streams.led[1, 1] == 0).all()  # nothing led to an episode's first frame
+    assert (streams.led[1, 1] == 0).all()  # nothing led to a play's first frame
+    assert (streams.frames[1, 2:] == 0).all() and (streams.led[1, 2:] == 0).all()
     context = streams.context(model, actions)
     assert context.ages.tolist() == [[0, 1, 2, 3], [0, 1, -1, -1]]
     torch.testing.assert_close(context.recent[1, 1], model.to_tokens(store[1].latent(0)))
 
 
 @torch.no_grad()
-def test_advancing_along_the_truth_equals_starting_later(model: Dynamics, store: list[LatentEpisode]) -> None:
+def test_advancing_along_the_truth_equals_starting_later(model: Dynamics, pool: LatentPool) -> None:
     walked, placed = (Streams.empty(model, 1) for _ in range(2))
-    walked.place(model, 0, store, 0, 10, 4)
+    place(walked, model, pool, (1, 10, 4))
     for _ in range(3):
-        walked.advance(walked.targets(model, store), walked.actions(store, 3)[:, -1])
-    placed.place(model, 0, store, 0, 13, 4)
+        walked.advance(walked.targets(model, pool), walked.actions(pool, 3)[:, -1])
+    place(placed, model, pool, (1, 13, 4))
     for name in ("frames", "led", "filled"):
         torch.testing.assert_close(getattr(walked, name), getattr(placed, name))
     assert walked.position[0] == placed.position[0] == 13 and walked.length[0] == 3
 
 
-def test_rows_end_at_their_limit(model: Dynamics, store: list[LatentEpisode]) -> None:
+def test_rows_end_at_their_limit(model: Dynamics, pool: LatentPool) -> None:
     streams, rng = Streams.empty(model, 8), np.random.default_rng(0)
     for longest in (1, 20):
         limits = []
         for _ in range(60):
             streams.limit[:] = 0
-            streams.restart_finished(model, store, longest, rng)
+            streams.restart_finished(model, pool, longest, rng)
             assert (streams.length == 0).all()
             limits.append(streams.limit.copy())
         assert np.max(limits) == longest and np.min(limits) == 1
         assert np.max(np.array(limits)[:, ::4]) == min(3, longest)
+    streams.episode[:] = 1
     streams.limit[:], streams.position[:] = 5, [10, 10, 28, 10, 10, 10, 10, 10]
     streams.length[:] = [5, 4, 0, 7, 0, 0, 0, 0]
-    streams.restart_finished(model, store, 20, rng)
+    streams.restart_finished(model, pool, 20, rng)
     assert (streams.length == [0, 4, 0, 0, 0, 0, 0, 0]).all()
     assert streams.position[2] != 28 and (streams.position[4:] == 10).all()
 
 
-def test_rows_that_are_ended_begin_anew(model: Dynamics, store: list[LatentEpisode]) -> None:
+def test_rows_that_are_ended_begin_anew(model: Dynamics, pool: LatentPool) -> None:
     streams, rng = Streams.empty(model, 4), np.random.default_rng(0)
-    streams.restart_finished(model, store, 20, rng)
+    streams.restart_finished(model, pool, 20, rng)
     streams.limit[:], streams.length[:] = 20, 5
     streams.position[:] = 0
     streams.end(torch.tensor([False, True, False, True]))
-    streams.restart_finished(model, store, 20, rng)
+    streams.restart_finished(model, pool, 20, rng)
     assert streams.length.tolist() == [5, 0, 5, 0]
 
 
-def test_starts_are_recorded_frames_slightly_disturbed(model: Dynamics, store: list[LatentEpisode]) -> None:
-    streams, rng = Streams.empty(model, 1), np.random.default_rng(1)
-    errors = []
-    for _ in range(50):
-        streams.restart(model, 0, store, rng)
-        true = model.to_tokens(store[streams.episode[0]].latent(int(streams.position[0])))
-        errors.append(float((streams.frames[0, 0] - true).square().mean().sqrt()))
-    assert max(errors) < 0.4 and np.median(errors) < 0.15 and min(errors) < 0.01
+def test_starts_are_recorded_frames_slightly_disturbed(
+    model: Dynamics, store: list[LatentEpisode], pool: LatentPool
+) -> None:
+    streams, rng = Streams.empty(model, 50), np.random.default_rng(1)
+    torch.manual_seed(0)
+    streams.restart(model, np.arange(50), pool, rng)
+    true = torch.stack(
+        [model.to_tokens(store[e].latent(int(t))) for e, t in zip(streams.episode, streams.position, strict=True)]
+    )
+    errors = (streams.frames[:, 0] - true).square().mean((1, 2)).sqrt()
+    assert errors.max() < 0.4 and errors.median() < 0.15 and errors.min() < 0.01
+    shares = [(streams.episode == play).mean() for play in (0, 1)]
+    assert min(shares) > 0.3
+    assert (streams.filled.numpy() <= np.minimum(4, streams.position + 1)).all()
+    assert ((streams.filled.numpy() == np.minimum(4, streams.position + 1)).mean()) > 0.8
 
 
 def test_loss_is_zero_for_the_truth_and_grows_gently() -> None:

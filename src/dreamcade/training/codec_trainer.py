@@ -26,8 +26,8 @@ from dreamcade.core.types import Pixels
 from dreamcade.evaluation.lpips import LPIPS
 from dreamcade.evaluation.machine import machine_name
 from dreamcade.training.checkpoint import load_training, save_training, saved_when_interrupted
-from dreamcade.training.frame_pool import crop, draw_corners, to_model
-from dreamcade.training.picture_store import PictureEpisode, draw_pictures
+from dreamcade.training.frame_pool import crop, draw_corners
+from dreamcade.training.picture_store import PictureEpisode, colours, draw_pictures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.throughput import Throughput
 from dreamcade.training.workers import Workers
@@ -129,7 +129,8 @@ class CodecTrainer:
     ) -> None:
         self.settings, self.folder, self.device = settings.fitted(config), folder, device
         self.workers = workers or Workers()
-        self.pictures, self.frames, self.heldout = pictures, frames, heldout
+        self.pictures, self.heldout = pictures, heldout
+        self.frames = torch.from_numpy(frames).to(device)
         torch.manual_seed(settings.seed)
         self.codec = Codec(config).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         linear = [*self.codec.encoder.linear.parameters(), *self.codec.decoder.linear.parameters()]
@@ -156,7 +157,7 @@ class CodecTrainer:
         if not (resume and self.checkpoint.exists()):
             _, height, width = self.codec.config.picture_shape
             count = min(600, max(1, FITTED_PIXELS // (height * width)))
-            sample = draw_pictures(self.pictures, count, np.random.default_rng(self.settings.seed)).to(self.device)
+            sample = draw_pictures(self.pictures, count, np.random.default_rng(self.settings.seed), self.device)
             self.codec.fit(sample)
             self.averages = AveragedWeights(self.codec)
             return
@@ -212,7 +213,7 @@ class CodecTrainer:
         return {"loss": loss.item(), "rate": max(group["lr"] for group in self.optimizer.param_groups)}
 
     def _picture_loss(self, rng: np.random.Generator) -> Tensor:
-        real = draw_pictures(self.pictures, self.settings.batch, rng).to(self.device)
+        real = draw_pictures(self.pictures, self.settings.batch, rng, self.device)
         with fast_products(self.device):
             latents = self.codec.encode_pictures(self.codec.normalise(real))
             latents = latents + self.settings.latent_noise * torch.randn_like(latents)
@@ -223,7 +224,7 @@ class CodecTrainer:
         """On crops, a few of each frame: the deep half works on whole pictures, what is expensive only on the crops."""
         settings, r = self.settings, self.codec.config.reduction
         drawn = np.sort(rng.choice(len(self.frames), max(1, settings.batch // CROPS_OF_A_FRAME)))
-        frames = to_model(self.frames[drawn]).to(self.device)
+        frames = colours(self.frames[torch.from_numpy(drawn).to(self.device)], self.device)
         with torch.no_grad():
             latents = self.codec.encode_pictures(self.codec.reduce(frames))
             latents = latents + settings.latent_noise * torch.randn_like(latents)
@@ -245,7 +246,7 @@ class CodecTrainer:
         codec = self.averaged_codec()
         psnr, picture_psnr, lpips = [], [], []
         for frame in self.heldout:
-            real = to_model(frame[None]).to(self.device)
+            real = colours(frame[None], self.device)
             pictures = codec.reduce(real)
             remade = codec.decode_pictures(codec.encode_pictures(pictures))
             redrawn = codec.enlarge(remade).clamp(-1, 1)

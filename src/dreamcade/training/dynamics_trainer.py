@@ -24,6 +24,7 @@ from dreamcade.evaluation.machine import machine_name
 from dreamcade.training.beginning import history
 from dreamcade.training.checkpoint import load_training, save_training, saved_when_interrupted
 from dreamcade.training.dynamics_loss import channel_importance, draw_levels, dynamics_loss, motion_loss
+from dreamcade.training.latent_pool import LatentPool
 from dreamcade.training.latent_store import LatentEpisode, expect_encoder, fingerprint
 from dreamcade.training.movement_fit import fit_movement
 from dreamcade.training.rolled_out import held_out_figures
@@ -138,12 +139,12 @@ class DynamicsTrainer:
             self._run(report)
 
     def _run(self, report: Callable[[int, dict[str, float]], None]) -> None:
-        streams = Streams.empty(self.model, self.settings.batch)
+        streams, pool = Streams.empty(self.model, self.settings.batch), LatentPool.of(self.train, self.device)
         torch.manual_seed(self.settings.seed + self.step * self.workers.count + self.workers.rank)
         rng = np.random.default_rng([self.settings.seed, self.step, self.workers.rank])
         while self.step < self.settings.steps:
             began = time.perf_counter()
-            figures = self._train_step(streams, rng)
+            figures = self._train_step(streams, pool, rng)
             self.step += 1
             took = time.perf_counter() - began
             self.seconds += took
@@ -155,14 +156,14 @@ class DynamicsTrainer:
                 self.workers.wait()
             report(self.step, figures)
 
-    def _train_step(self, streams: Streams, rng: np.random.Generator) -> dict[str, float]:
-        streams.restart_finished(self.model, self.train, self.settings.longest(self.step), rng)
+    def _train_step(self, streams: Streams, pool: LatentPool, rng: np.random.Generator) -> dict[str, float]:
+        streams.restart_finished(self.model, pool, self.settings.longest(self.step), rng)
         rate = learning_rate(self.step, self.settings.steps, self.settings.peak_rate)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         fresh = torch.from_numpy(streams.length == 0).to(self.device)
-        actions = streams.actions(self.train, self.model.config.action_history)
-        target = streams.targets(self.model, self.train)
+        actions = streams.actions(pool, self.model.config.action_history)
+        target = streams.targets(self.model, pool)
         level = draw_levels(len(streams), self.model.config.sampling_levels, self.device)
         noisy = target.lerp(torch.randn_like(target), level[:, None, None])
         movement = self.model.movement

@@ -46,8 +46,3 @@ def crop(pictures: Tensor, corners: NDArray[np.int64], size: int) -> Tensor:
     """A square of `size` from each of the pictures `[N, 3, h, w]`."""
     cut = [p[:, top : top + size, left : left + size] for p, (top, left) in zip(pictures, corners, strict=True)]
     return torch.stack(cut)
-
-
-def to_model(frames: Pixels) -> Tensor:
-    """uint8 `[N, H, W, 3]` → float `[N, 3, H, W]` in [−1, 1]."""
-    return torch.from_numpy(frames).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)

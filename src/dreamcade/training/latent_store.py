@@ -1,4 +1,4 @@
-"""A dataset's latents as 8-bit numbers: small enough to stay in memory, and kept on disk for the next time."""
+"""A dataset's latents as 8-bit numbers, kept on disk for the next time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHUNK = 50
 
 @dataclass(frozen=True, slots=True)
 class LatentEpisode:
-    """`latents` int8 `[T, c, h, w]`, `actions` float32 `[T, A]`: taken after seeing each frame."""
+    """`latents` int8 `[T, c, h, w]` (mapped), `actions` float32 `[T, A]`: taken after seeing each frame."""
 
     name: str
     latents: NDArray[np.int8]
@@ -63,7 +63,7 @@ def encode_episode(episode: PictureEpisode, codec: Codec) -> NDArray[np.int8]:
     """All latents of one episode, int8 `[T, c, h, w]`: latents lie within ±1, in steps of 1 / 127."""
     parts = []
     for start in range(0, len(episode), CHUNK):
-        pictures = colours(episode.pictures[start : start + CHUNK]).to(codec.mean.device)
+        pictures = colours(episode.pictures[start : start + CHUNK], codec.mean.device)
         with fast_products(codec.mean.device):
             latents = codec.encode_pictures(codec.normalise(pictures))
         parts.append(latents.float().mul(127).round().to(torch.int8).cpu().numpy())
@@ -89,7 +89,7 @@ def expect_encoder(facts: Mapping[str, Any], codec: Codec, file: Path) -> None:
 
 def _read(path: Path, length: int) -> NDArray[np.int8]:
     try:
-        latents: NDArray[np.int8] = np.load(path)
+        latents: NDArray[np.int8] = np.load(path, mmap_mode="r")
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path} is damaged ({error}); delete it, and it is encoded anew") from error
     if len(latents) != length:

@@ -27,6 +27,7 @@ from dreamcade.core.types import Pixels
 from dreamcade.dataset.format import EpisodeInfo
 from dreamcade.dataset.reader import Dataset
 
+CPU = torch.device("cpu")
 CHUNK = 64
 """Frames reduced at a time."""
 
@@ -58,9 +59,10 @@ class PictureEpisode:
         return len(self.pictures)
 
 
-def colours(pictures: Pixels) -> Tensor:
-    """uint8 `[N, h, w, 3]` → float `[N, 3, h, w]` in [−1, 1]."""
-    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+def colours(pictures: Pixels | Tensor, device: torch.device = CPU) -> Tensor:
+    """uint8 `[N, h, w, 3]` → float `[N, 3, h, w]` in [−1, 1] on `device`, whereto they travel as bytes."""
+    held = pictures if isinstance(pictures, Tensor) else torch.from_numpy(np.array(pictures))
+    return held.to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def stored_name(episode: EpisodeInfo) -> str:
@@ -142,8 +144,10 @@ def read_stamp(path: Path) -> Any:
         return None
 
 
-def draw_pictures(episodes: list[PictureEpisode], count: int, rng: np.random.Generator) -> Tensor:
+def draw_pictures(
+    episodes: list[PictureEpisode], count: int, rng: np.random.Generator, device: torch.device = CPU
+) -> Tensor:
     """Random pictures of all episodes (which are in memory or mapped), float `[count, 3, h, w]` in [−1, 1]."""
     sizes = np.array([len(e) for e in episodes])
     drawn = rng.choice(len(episodes), count, p=sizes / sizes.sum())
-    return colours(np.stack([episodes[i].pictures[int(rng.integers(sizes[i]))] for i in drawn]))
+    return colours(np.stack([episodes[i].pictures[int(rng.integers(sizes[i]))] for i in drawn]), device)

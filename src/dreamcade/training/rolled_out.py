@@ -12,6 +12,7 @@ from torch import Tensor
 from dreamcade.codec import Codec
 from dreamcade.core.errors import DatasetError
 from dreamcade.dynamics import Dynamics
+from dreamcade.training.latent_pool import LatentPool
 from dreamcade.training.latent_store import LatentEpisode
 from dreamcade.training.streams import Streams
 
@@ -31,15 +32,15 @@ def roll_out(model: Dynamics, store: list[LatentEpisode], frames: int, seed: int
     store = [e for e in store if len(e) > longest]
     if not store:
         raise DatasetError(f"no held-out episode is longer than {longest} ticks; record longer ones (--ticks)")
-    for row in range(ROWS):
-        index = int(rng.integers(len(store)))
-        position = int(rng.integers(model.config.memory, len(store[index]) - frames - 2))
-        streams.place(model, row, store, index, position, model.config.memory)
+    pool = LatentPool.of(store, model.centre.device)
+    plays = rng.integers(len(pool), size=ROWS)
+    positions = rng.integers(model.config.memory, pool.lengths[plays] - frames - 2)
+    streams.place(model, np.arange(ROWS), pool, plays, positions, np.full(ROWS, model.config.memory))
     first, dreamed, real = streams.frames[:, 0], [], []
     generator = torch.Generator().manual_seed(seed)
     for _ in range(frames):
-        actions = streams.actions(store, model.config.action_history)
-        real.append(streams.targets(model, store))
+        actions = streams.actions(pool, model.config.action_history)
+        real.append(streams.targets(model, pool))
         noise = torch.randn(len(model.config.sampling_levels), ROWS, *model.noise_shape, generator=generator)
         streams.advance(model.sample(streams.context(model, actions), noise.to(first.device)), actions[:, -1])
         dreamed.append(streams.frames[:, 0])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dreamcade.dynamics import Context, Dynamics
-from dreamcade.training.latent_store import LatentEpisode
+from dreamcade.training.latent_pool import LatentPool
 
 SHORT = 3
 """How long the rows may be that stay short."""
@@ -52,58 +52,52 @@ class Streams:
     def __len__(self) -> int:
         return len(self.episode)
 
-    def restart_finished(
-        self, model: Dynamics, store: list[LatentEpisode], longest: int, rng: np.random.Generator
-    ) -> None:
-        """Begins rows anew that have reached their own limit, drawn up to `longest`, or the end of their episode."""
-        for row in range(len(self)):
-            at_end = self.position[row] + 2 >= len(store[self.episode[row]])
-            if at_end or self.length[row] >= min(self.limit[row], longest):
-                self.restart(model, row, store, rng)
-                most = min(longest, SHORT) if row % 4 == 0 else longest
-                self.limit[row] = rng.integers(1, most + 1)
+    def restart_finished(self, model: Dynamics, pool: LatentPool, longest: int, rng: np.random.Generator) -> None:
+        """Begins rows anew that have reached their own limit, drawn up to `longest`, or the end of their play."""
+        at_end = self.position + 2 >= pool.lengths[self.episode]
+        rows = np.flatnonzero(at_end | (self.length >= np.minimum(self.limit, longest)))
+        if len(rows):
+            self.restart(model, rows, pool, rng)
+            self.limit[rows] = rng.integers(1, np.where(rows % 4 == 0, min(longest, SHORT), longest) + 1)
 
     def end(self, rows: Tensor) -> None:
         """Has the rows that are true in `rows` `[B]` begin anew next time."""
         self.limit[rows.cpu().numpy()] = 0
 
     @torch.no_grad()
-    def restart(self, model: Dynamics, row: int, store: list[LatentEpisode], rng: np.random.Generator) -> None:
-        """Begins `row` anew at a random recorded frame, mostly with a full memory, slightly disturbed."""
-        sizes = np.array([len(e) for e in store])
-        index = int(rng.choice(len(store), p=sizes / sizes.sum()))
-        position = int(rng.integers(0, len(store[index]) - 2))
-        most = min(self.frames.shape[1], position + 1)
-        keep = most if rng.random() < 0.9 else int(rng.integers(1, most + 1))
-        self.place(model, row, store, index, position, keep)
-        self.frames[row] += CONTEXT_NOISE * rng.random() ** 2 * torch.randn_like(self.frames[row])
+    def restart(self, model: Dynamics, rows: NDArray[np.int64], pool: LatentPool, rng: np.random.Generator) -> None:
+        """Begins `rows` anew at random recorded frames, mostly with a full memory, slightly disturbed."""
+        plays = rng.choice(len(pool), len(rows), p=pool.lengths / pool.lengths.sum())
+        positions = rng.integers(0, pool.lengths[plays] - 2)
+        most = np.minimum(self.frames.shape[1], positions + 1)
+        keep = np.where(rng.random(len(rows)) < 0.9, most, rng.integers(1, most + 1))
+        self.place(model, rows, pool, plays, positions, keep)
+        disturbed = torch.from_numpy(CONTEXT_NOISE * rng.random(len(rows)) ** 2).to(self.frames)
+        at = torch.from_numpy(rows).to(self.frames.device)
+        noise = torch.randn(len(rows), *self.frames.shape[1:], device=self.frames.device)
+        self.frames[at] += disturbed[:, None, None, None] * noise
 
     @torch.no_grad()
     def place(
-        self, model: Dynamics, row: int, store: list[LatentEpisode], index: int, position: int, keep: int
-    ) -> None:
-        """Puts `row` at frame `position` of episode `index`, remembering `keep` true frames."""
-        episode, first = store[index], position - keep + 1
-        past = episode.latent(slice(first, position + 1)).flip(0).to(self.frames.device)
-        led = np.concatenate([np.zeros_like(episode.actions[:1]), episode.actions])[first : position + 1][::-1]
-        self.frames[row], self.led[row] = 0, 0
-        self.frames[row, :keep] = model.to_tokens(past)
-        self.led[row, :keep] = torch.from_numpy(led.copy()).to(self.led.device)
-        self.filled[row] = keep
-        self.episode[row], self.position[row], self.length[row] = index, position, 0
+        self, model: Dynamics, rows: NDArray[np.int64], pool: LatentPool, plays: NDArray[np.int64],
+        positions: NDArray[np.int64], keep: NDArray[np.int64],
+    ) -> None:  # fmt: skip
+        """Puts each of `rows` at its frame of its play, remembering `keep` true frames; all of them are `[R]`."""
+        ages = np.arange(self.frames.shape[1])
+        at, plays, past = torch.from_numpy(rows).to(self.frames.device), plays[:, None], positions[:, None] - ages
+        kept = torch.from_numpy(ages < keep[:, None]).to(self.frames.device)[..., None]
+        self.frames[at] = model.to_tokens(pool.latents_at(plays, np.maximum(past, 0))) * kept[..., None]
+        self.led[at] = pool.actions_at(plays, past - 1) * kept
+        self.filled[at] = torch.from_numpy(keep).to(self.filled)
+        self.episode[rows], self.position[rows], self.length[rows] = plays[:, 0], positions, 0
 
-    def actions(self, store: list[LatentEpisode], history: int) -> Tensor:
+    def actions(self, pool: LatentPool, history: int) -> Tensor:
         """The recorded actions up to each row's newest frame, `[B, history, A]`, newest last; zeros before a start."""
-        rows = []
-        for index, position in zip(self.episode, self.position, strict=True):
-            taken = store[index].actions[max(0, position - history + 1) : position + 1]
-            rows.append(np.pad(taken, ((history - len(taken), 0), (0, 0))))
-        return torch.from_numpy(np.stack(rows)).to(self.frames.device)
+        return pool.actions_at(self.episode[:, None], self.position[:, None] + np.arange(1 - history, 1))
 
-    def targets(self, model: Dynamics, store: list[LatentEpisode]) -> Tensor:
+    def targets(self, model: Dynamics, pool: LatentPool) -> Tensor:
         """Tokens of the recorded next frames, `[B, L, c]`."""
-        where = zip(self.episode, self.position + 1, strict=True)
-        return model.to_tokens(torch.stack([store[e].latent(int(t)) for e, t in where]).to(self.frames.device))
+        return model.to_tokens(pool.latents_at(self.episode, self.position + 1))
 
     def context(self, model: Dynamics, actions: Tensor) -> Context:
         """The rows as a model's context, given action histories `[B, history, A]`."""
