@@ -12,7 +12,10 @@ pytest.importorskip("gymnasium", reason="recording CarRacing needs the extra 'ga
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 LITTLE = "--quick --windows 3 --long-frames 100"
-TOY = {"SIZE": "240x160", "TICKS": "150", "EPISODES": "12", "PRESET": "smoke", "EVALUATE": LITTLE, "STARTS": ""}
+TOY = {
+    "SIZE": "240x160", "TICKS": "150", "EPISODES": "12", "PRESET": "smoke", "EVALUATE": LITTLE, "STARTS": "",
+    "COMPILE": "",
+}  # fmt: skip
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -6,9 +6,11 @@
 # The recipes beside this one set the names. OUT gets the bundle, logs and figures. WHEELS is a folder of Python wheels for
 # a machine without an index. EPISODES, TICKS, SIZE, PRESET, CODEC and DYNAMICS (options of `train codec` and `train
 # dynamics`), STARTS (a list of starts; empty: the most different ones), NOTES (more for its card), EVALUATE (options of
-# `dreamcade evaluate`), AXES (which of its axes, a slice or a part of one for each), GPUS (how many train together), SLICE
-# and WORK (scratch folder) can be set in the environment.
+# `dreamcade evaluate`), AXES (which of its axes, a slice or a part of one for each), GPUS (how many train together),
+# COMPILE (the dynamics; 1 where there is a C++ compiler, else empty), SLICE and WORK (scratch folder) can be set in the
+# environment. WORK is gone with the machine: on another one FROM=OUT/$NAME goes on from the bundle that was delivered.
 set -uo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
 out=$1
 wheels=${2:-}
 work=${WORK:-/tmp/dreamcade-$NAME}
@@ -16,6 +18,8 @@ episodes=${EPISODES:-240}
 preset=${PRESET:-gpu}
 gpus=${GPUS:-1}
 deadline=$((SECONDS + ${SLICE:-560}))
+compiler=$(command -v g++ || command -v clang++)
+compile=${COMPILE-${compiler:+1}}
 mkdir -p "$out" "$work"
 
 within() {
@@ -36,9 +40,10 @@ evaluate() {
   for axes in ${AXES:-frames,distribution control rules closed_loop long_play}; do
     folder=$work/report/${axes//,/-}
     # shellcheck disable=SC2086  # both may hold several words
-    [ -f "$folder/figures.json" ] ||
+    [ "$folder/complete" -nt "$work/$NAME.training/dynamics.safetensors" ] || {
       within dreamcade evaluate "$work/$NAME" --axis ${axes//,/ --axis } ${EVALUATE:-} --data "$work/data" \
-        --report "$folder" || return
+        --report "$folder" && touch "$folder/complete"
+    } || return
     cp "$folder/figures.json" "$out/figures-${axes//,/-}.json"
     cp "$folder/report.html" "$out/report-${axes//,/-}.html"
     reports+=(--report "$folder")
@@ -58,9 +63,9 @@ finish() {
 
 if ! command -v dreamcade >/dev/null; then
   if [ -n "$wheels" ]; then
-    pip install --quiet --no-index --find-links "$wheels" -e '.[games,train]' || exit 1
+    pip install --quiet --no-index --find-links "$wheels" -e "$root[games,train]" || exit 1
   else
-    pip install --quiet -e '.[games,train]' || exit 1
+    pip install --quiet -e "$root[games,train]" || exit 1
   fi
 fi
 
@@ -80,8 +85,9 @@ train() {
 
 # shellcheck disable=SC2086  # CODEC and EVALUATE may hold several options
 within dreamcade record "$GAME" --episodes "$episodes" ${SIZE:+--size "$SIZE"} --ticks "${TICKS:-400}" --seed 0 --out "$work/data" &&
-  train codec "$work/data" --world "$work/$NAME" --preset "$preset" ${CODEC:-} --resume &&
-  train dynamics "$work/data" --world "$work/$NAME" --preset "$preset" ${COMPILE:+--compile} ${DYNAMICS:-} --resume &&
+  { [ -n "${FROM:-}" ] || train codec "$work/data" --world "$work/$NAME" --preset "$preset" ${CODEC:-} --resume; } &&
+  train dynamics "$work/data" --world "$work/$NAME" --preset "$preset" ${FROM:+--from "$FROM"} ${compile:+--compile} \
+    ${DYNAMICS:-} --resume &&
   bundle &&
   within dreamcade world verify "$work/$NAME" && deliver && evaluate &&
   bundle "${reports[@]}" && deliver && finish complete && exit 0

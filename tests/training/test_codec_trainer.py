@@ -1,6 +1,7 @@
 """The codec's training: both stages learn, the second leaves the encoder alone, and it goes on where it stopped."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,9 @@ def test_both_stages_learn(sliding_data: Dataset, tmp_path: Path) -> None:
     assert end["psnr"] > start["psnr"] + 1 and end["psnr_small_picture"] > start["psnr_small_picture"] + 1
     saved, facts = load_codec(tmp_path)
     assert facts["step"] == 200 and saved.config == training.codec.config
+    lines = [json.loads(line) for line in (tmp_path / "codec.figures.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [50, 100, 150, 200]
+    assert all(line["psnr"] > 0 and line["frames_per_second"] > 0 for line in lines)
 
 
 def test_resuming_goes_on(sliding_data: Dataset, tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ from dreamcade.evaluation.lpips import LPIPS
 from dreamcade.evaluation.machine import machine_name
 from dreamcade.training.checkpoint import load_training, save_training, saved_when_interrupted
 from dreamcade.training.frame_pool import crop, draw_corners
-from dreamcade.training.picture_store import PictureEpisode, colours, draw_pictures
+from dreamcade.training.picture_store import PictureEpisode, colours, draw_pictures, pool_on
+from dreamcade.training.progress import keep_figures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.throughput import Throughput
 from dreamcade.training.workers import Workers
@@ -131,6 +132,7 @@ class CodecTrainer:
         self.workers = workers or Workers()
         self.pictures, self.heldout = pictures, heldout
         self.frames = torch.from_numpy(frames).to(device)
+        self.pool = pool_on(device, pictures)
         torch.manual_seed(settings.seed)
         self.codec = Codec(config).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         linear = [*self.codec.encoder.linear.parameters(), *self.codec.decoder.linear.parameters()]
@@ -183,7 +185,10 @@ class CodecTrainer:
             self.throughput.add(self.settings.batch * self.workers.count, took)
             if self.step % self.settings.check_every == 0 or self.step == self.settings.steps:
                 self.save()
-                figures |= self.held_out_figures() | self.throughput.take() if self.workers.leads else {}
+                if self.workers.leads:
+                    held_out = self.held_out_figures() | self.throughput.take()
+                    keep_figures(self.folder / "codec.figures.jsonl", self.step, self.seconds, held_out)
+                    figures |= held_out
                 self.workers.wait()
             report(self.step, figures)
 
@@ -213,26 +218,33 @@ class CodecTrainer:
         return {"loss": loss.item(), "rate": max(group["lr"] for group in self.optimizer.param_groups)}
 
     def _picture_loss(self, rng: np.random.Generator) -> Tensor:
-        real = draw_pictures(self.pictures, self.settings.batch, rng, self.device)
+        real = self._draw(rng)
         with fast_products(self.device):
             latents = self.codec.encode_pictures(self.codec.normalise(real))
             latents = latents + self.settings.latent_noise * torch.randn_like(latents)
             made = self.codec.colours(self.codec.decode_pictures(latents))
         return pixel_loss(made.float(), real, self.settings.edge_weight, scale=2)
 
+    def _draw(self, rng: np.random.Generator) -> Tensor:
+        if self.pool is None:
+            return draw_pictures(self.pictures, self.settings.batch, rng, self.device)
+        drawn = torch.from_numpy(rng.integers(len(self.pool), size=self.settings.batch)).to(self.device)
+        return colours(self.pool[drawn], self.device)
+
     def _frame_loss(self, rng: np.random.Generator, perceptual: bool) -> Tensor:
         """On crops, a few of each frame: the deep half works on whole pictures, what is expensive only on the crops."""
         settings, r = self.settings, self.codec.config.reduction
         drawn = np.sort(rng.choice(len(self.frames), max(1, settings.batch // CROPS_OF_A_FRAME)))
         frames = colours(self.frames[torch.from_numpy(drawn).to(self.device)], self.device)
-        with torch.no_grad():
-            latents = self.codec.encode_pictures(self.codec.reduce(frames))
-            latents = latents + settings.latent_noise * torch.randn_like(latents)
-        pictures = self.codec.decode_pictures(latents)
-        frames, pictures = (x.repeat_interleave(CROPS_OF_A_FRAME, 0) for x in (frames, pictures))
         side = min(settings.crop, *frames.shape[2:])
-        corners = draw_corners(len(frames), frames.shape[2:], side, 2 * r, rng)
-        made = self.codec.enlarge(crop(pictures, corners // r, side // r))
+        corners = draw_corners(len(frames) * CROPS_OF_A_FRAME, frames.shape[2:], side, 2 * r, rng)
+        with fast_products(self.device):
+            with torch.no_grad():
+                latents = self.codec.encode_pictures(self.codec.reduce(frames))
+                latents = latents + settings.latent_noise * torch.randn_like(latents)
+            pictures = self.codec.decode_pictures(latents).repeat_interleave(CROPS_OF_A_FRAME, 0)
+            made = self.codec.enlarge(crop(pictures, corners // r, side // r)).float()
+        frames = frames.repeat_interleave(CROPS_OF_A_FRAME, 0)
         real = crop(frames, corners, side)
         loss = pixel_loss(made, real, settings.edge_weight, scale=8)
         if perceptual:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +26,7 @@ from dreamcade.training.dynamics_loss import channel_importance, draw_levels, dy
 from dreamcade.training.latent_pool import LatentPool
 from dreamcade.training.latent_store import LatentEpisode, expect_encoder, fingerprint
 from dreamcade.training.movement_fit import fit_movement
+from dreamcade.training.progress import keep_figures
 from dreamcade.training.rolled_out import held_out_figures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.streams import Streams
@@ -152,7 +152,10 @@ class DynamicsTrainer:
             if self.step % self.settings.save_every == 0 or self.step == self.settings.steps:
                 self.save()
             if self.step % self.settings.check_every == 0 or self.step == self.settings.steps:
-                figures |= self._check() | self.throughput.take() if self.workers.leads else {}
+                if self.workers.leads:
+                    held_out = self._check() | self.throughput.take()
+                    keep_figures(self.folder / "dynamics.figures.jsonl", self.step, self.seconds, held_out)
+                    figures |= held_out
                 self.workers.wait()
             report(self.step, figures)
 
@@ -217,10 +220,7 @@ class DynamicsTrainer:
     def _check(self) -> dict[str, float]:
         model = self.averaged_model()
         strip = self.folder / "strips" / f"{self.step:06d}.png"
-        figures = held_out_figures(model, self.codec, self.heldout, strip)
-        with (self.folder / "dynamics.figures.jsonl").open("a") as file:
-            file.write(json.dumps({"step": self.step, "seconds": round(self.seconds), **figures}) + "\n")
-        return figures
+        return held_out_figures(model, self.codec, self.heldout, strip)
 
     def averaged_model(self) -> Dynamics:
         """A copy of the model with the averaged weights, in evaluation mode."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,3 +152,20 @@ def draw_pictures(
     sizes = np.array([len(e) for e in episodes])
     drawn = rng.choice(len(episodes), count, p=sizes / sizes.sum())
     return colours(np.stack([episodes[i].pictures[int(rng.integers(sizes[i]))] for i in drawn]), device)
+
+
+def pool_on(device: torch.device, episodes: list[PictureEpisode]) -> Tensor | None:
+    """All pictures of `episodes` as bytes `[T, h, w, 3]` in the memory of a CUDA `device`; None on a CPU, and where
+    they would take more than a third of what is free there."""
+    if device.type != "cuda":
+        return None
+    _, *shape = episodes[0].pictures[:1].shape
+    count = sum(len(e) for e in episodes)
+    if 3 * count * math.prod(shape) > torch.cuda.mem_get_info(device)[0]:
+        return None
+    pool = torch.empty((count, *shape), dtype=torch.uint8, device=device)
+    begin = 0
+    for episode in episodes:
+        pool[begin : begin + len(episode)] = torch.from_numpy(np.array(episode.pictures[:]))
+        begin += len(episode)
+    return pool

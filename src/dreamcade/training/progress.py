@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 Report = Callable[[int, dict[str, float]], None]
 """Called with the step and its figures."""
+
+
+def keep_figures(file: Path, step: int, seconds: float, figures: Mapping[str, float]) -> None:
+    """Adds a line to the JSONL `file`: what a check found after `step` steps and so many seconds of training."""
+    with file.open("a") as lines:
+        lines.write(json.dumps({"step": step, "seconds": round(seconds), **figures}) + "\n")
 
 
 class TrainingProgress:

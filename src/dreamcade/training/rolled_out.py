@@ -18,6 +18,8 @@ from dreamcade.training.streams import Streams
 
 ROWS = 16
 HORIZONS = (1, 8, 32)
+A_SHADE = 2 / 255
+"""What two neighbouring shades of a frame of eight bits differ by."""
 
 
 @torch.no_grad()
@@ -71,6 +73,7 @@ def held_out_figures(model: Dynamics, codec: Codec, store: list[LatentEpisode], 
 
 
 def psnr(x: Tensor, y: Tensor) -> float:
-    """Mean over rows of the PSNR in dB of pictures `[B, 3, h, w]` in [−1, 1]."""
-    error = (x - y).square().mean((1, 2, 3)).clamp(min=1e-10)
+    """Mean over rows of the PSNR in dB of pictures `[B, 3, h, w]` in [−1, 1], each at most 48: where a game stands still,
+    persistence would else score what it likes."""
+    error = (x - y).square().mean((1, 2, 3)).clamp(min=A_SHADE**2)
     return float((10 * torch.log10(4 / error)).mean())
