@@ -73,7 +73,7 @@ def held_out_figures(model: Dynamics, codec: Codec, store: list[LatentEpisode], 
 
 
 def psnr(x: Tensor, y: Tensor) -> float:
-    """Mean over rows of the PSNR in dB of pictures `[B, 3, h, w]` in [−1, 1], each at most 48: where a game stands still,
-    persistence would else score what it likes."""
+    """Mean over rows of the PSNR in dB of pictures `[B, 3, h, w]` in [−1, 1], each at most 48: where a game stands
+    still, persistence would else score what it likes."""
     error = (x - y).square().mean((1, 2, 3)).clamp(min=A_SHADE**2)
     return float((10 * torch.log10(4 / error)).mean())
