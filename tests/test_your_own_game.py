@@ -55,13 +55,31 @@ def paddle(frame: Pixels) -> float:
     return float((weight * np.arange(width)).sum() / max(weight.sum(), 1e-6) / width)
 
 
+def run_in(folder: Path, *lines: str) -> None:
+    for line in lines:
+        subprocess.run([sys.executable, "-m", *shlex.split(line)], cwd=folder, check=True, timeout=1800)
+
+
+def test_its_three_commands_run_at_toy_size(tmp_path: Path) -> None:
+    pytest.importorskip("ale_py", reason="needs the extra 'games'")
+    record, train, play = COMMANDS[:3]
+    toy = (("--episodes 60", "--episodes 12"), ("--ticks 400", "--ticks 80"), ("--preset small", "--preset smoke"))
+    for long, short in toy:
+        assert long in record + train
+        record, train = record.replace(long, short), train.replace(long, short)
+    run_in(tmp_path, record, train)
+    world = World.load(tmp_path / shlex.split(play)[-1])
+    assert world.controls.names == ("left", "right", "fire")
+    session = Engine(world, device="cpu").open_session(seed=0)
+    assert session.step({"left": True}).pixels.shape == (*world.frame_size[::-1], 3)
+
+
 @pytest.mark.long
 def test_its_three_commands_make_a_game_that_answers_the_keys(tmp_path: Path) -> None:
     pytest.importorskip("ale_py", reason="needs the extra 'games'")
     faulthandler.cancel_dump_traceback_later()  # it is not stuck
     record, train, play = COMMANDS[:3]
-    for line in (record, train):
-        subprocess.run([sys.executable, "-m", *shlex.split(line)], cwd=tmp_path, check=True, timeout=1800)
+    run_in(tmp_path, record, train)
     world = World.load(tmp_path / shlex.split(play)[-1])
     engine = Engine(world, device="cpu")
     answers = []
