@@ -13,6 +13,7 @@ from dreamcade.dataset.format import (
     HELDOUT_MINIMUM,
     DatasetMeta,
     EpisodeInfo,
+    Split,
     episode_name,
     index_json,
     plan_splits,
@@ -92,3 +93,38 @@ def test_growing_never_moves_an_episode() -> None:
     grown = plan_splits(range(200), known)
     assert all(grown[seed] == split for seed, split in known.items())
     assert 0.03 < sum(split == "heldout" for split in grown.values()) / 200 < 0.15
+
+
+def held_out(count: int, first: int = 0) -> list[int]:
+    splits = plan_splits(range(first, first + count))
+    return [seed - first for seed, split in splits.items() if split == "heldout"]
+
+
+def test_what_is_held_out_of_a_recording_never_changes() -> None:
+    """Shipped worlds learned from such splits: another rule would measure them on what they were trained on."""
+    assert held_out(8) == [2]
+    assert held_out(12) == [10]
+    assert held_out(24) == [10, 13]
+    assert held_out(82) == [10, 13, 24, 31, 48, 49, 59, 75, 76]
+    assert held_out(24, 1_000_000) == [13, 18]
+    assert held_out(24, 2_000_000) == [19]
+    assert held_out(500)[-5:] == [420, 436, 455, 466, 488]
+
+
+@pytest.mark.parametrize("count", range(2, 12))
+def test_one_is_held_out_from_two_on_also_where_they_come_one_by_one(count: int) -> None:
+    assert "heldout" in plan_splits(range(count)).values()
+    known: dict[int, Split] = {}
+    for seed in range(count):
+        grown = plan_splits([seed], known)
+        assert {s: grown[s] for s in known} == known
+        known = grown
+    assert "heldout" in known.values()
+
+
+def test_episodes_that_were_all_trained_on_stay_so() -> None:
+    known: dict[int, Split] = dict.fromkeys(range(5), "train")
+    assert plan_splits(range(5), known) == known
+    grown = plan_splits(range(7), known)
+    assert "heldout" in (grown[5], grown[6])
+    assert {s: grown[s] for s in known} == known

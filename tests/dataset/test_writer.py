@@ -53,6 +53,23 @@ def test_damaged_and_half_written_episodes_are_recorded_again(stored: Path, meta
     assert not list((stored / "episodes").glob(".*")) and not list(stored.glob(".*"))
 
 
+def test_an_episode_that_was_damaged_keeps_its_split(stored: Path, meta: DatasetMeta) -> None:
+    for seed in range(3):
+        (stored / "episodes" / f"episode-{seed:012d}" / "video.mp4").write_bytes(b"short")
+    assert DatasetWriter(stored, meta).missing(range(3)) == [(0, "train"), (1, "train"), (2, "heldout")]
+
+
+def test_an_outdated_episode_is_planned_again_with_its_split(stored: Path, meta: DatasetMeta) -> None:
+    assert DatasetWriter(stored, meta).missing(range(3), {2}) == [(2, "heldout")]
+
+
+def test_a_removed_episode_leaves_index_and_disk(stored: Path, meta: DatasetMeta) -> None:
+    writer = DatasetWriter(stored, meta)
+    writer.remove(writer.episodes[1])
+    assert [e.seed for e in read_index(stored)[1]] == [0, 2]
+    assert sorted(f.name for f in (stored / "episodes").iterdir()) == ["episode-000000000000", "episode-000000000002"]
+
+
 def test_another_recording_is_refused(stored: Path, meta: DatasetMeta, other_meta: DatasetMeta) -> None:
     before = (stored / "dataset.json").read_bytes()
     with pytest.raises(DatasetError, match=r"another recording \(seed is 0 there, 1 here\)"):

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 HEAD = 32
 """Width of an attention head, as in the presets from small to gpu."""
-LEAST_TICKS = 48
-"""An episode as long as this must be there to train on, and another to check with."""
 
 train_app = typer.Typer(name="train", help="Train a world from a dataset.", no_args_is_help=True)
 
@@ -265,6 +263,7 @@ def _open(data: Path) -> Dataset:
 def _open_for_training(data: Path) -> Dataset:
     """Names the episodes that are damaged, and raises `DatasetError` where too little is left to learn from."""
     from dreamcade.core.errors import DatasetError
+    from dreamcade.dataset.format import LEAST_TICKS
 
     dataset = _open(data)
     for name, reason in dataset.damaged:
@@ -274,6 +273,6 @@ def _open_for_training(data: Path) -> Dataset:
         if longest < LEAST_TICKS:
             raise DatasetError(
                 f"{data} has no {split} episode of at least {LEAST_TICKS} ticks; record more episodes "
-                "(about 1 in 12 is held out), or longer ones (--ticks)"
+                "(of two or more, at least one is held out), or longer ones (--ticks)"
             )
     return dataset

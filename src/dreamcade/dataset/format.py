@@ -30,8 +30,10 @@ ACTION_PREFIX = "action."
 
 HELDOUT_SHARE = 12
 """One episode in so many is held out."""
-HELDOUT_MINIMUM = 8
+HELDOUT_MINIMUM = 2
 """From this many episodes on, at least one is held out."""
+LEAST_TICKS = 48
+"""An episode as long as this must be there to train on, and another to check with."""
 
 Split = Literal["train", "heldout"]
 
@@ -156,7 +158,8 @@ def plan_splits(seeds: Iterable[int], known: Mapping[int, Split] | None = None) 
     """Which episodes are held out: by a hash of the seed, whatever the order of recording.
 
     About one in `HELDOUT_SHARE`, and at least one of `HELDOUT_MINIMUM` or more. Splits in `known` stay as they
-    are: an episode once trained on is never held out later, nor the other way round.
+    are: an episode once trained on is never held out later, nor the other way round. So where a recording grows that
+    has none held out, one of the new episodes is.
     """
     known = known or {}
     fresh = sorted({*seeds} - {*known})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -102,6 +102,7 @@ class DatasetWriter:
     def __init__(self, path: Path, meta: DatasetMeta) -> None:
         self.path, self.meta = path, meta
         self._episodes: dict[str, EpisodeInfo] = {}
+        self._splits: dict[int, Split] = {}
         if (path / INDEX_FILE).exists():
             self._take_up()
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -109,10 +110,11 @@ class DatasetWriter:
         self._write_index()
 
     def _take_up(self) -> None:
-        existing, _ = read_index(self.path)
+        existing, entries = read_index(self.path)
         if difference := self.meta.difference(existing):
             raise DatasetError(f"{self.path} holds another recording ({difference}); choose another folder with --out")
         self.sweep()
+        self._splits = {entry.seed: entry.split for entry in entries}
         for folder in sorted((self.path / EPISODES_FOLDER).glob("*")):
             if info := _stored(folder):
                 self._episodes[info.name] = info
@@ -121,15 +123,27 @@ class DatasetWriter:
     def episodes(self) -> list[EpisodeInfo]:
         return sorted(self._episodes.values(), key=lambda e: e.name)
 
-    def missing(self, seeds: Iterable[int]) -> list[tuple[int, Split]]:
-        """Seeds that have no whole episode yet, each with the split it will belong to."""
-        splits = plan_splits(seeds, {e.seed: e.split for e in self._episodes.values()})
-        return [(seed, splits[seed]) for seed in seeds if episode_name(seed) not in self._episodes]
+    def missing(self, seeds: Iterable[int], outdated: Container[int] = ()) -> list[tuple[int, Split]]:
+        """Seeds that have no whole episode yet, or an `outdated` one, each with the split it will belong to.
+
+        A seed that has ever been in the index keeps its split, whatever became of its files.
+        """
+        splits = plan_splits(seeds, {**self._splits, **{e.seed: e.split for e in self._episodes.values()}})
+        return [(seed, splits[seed]) for seed in seeds if seed in outdated or episode_name(seed) not in self._episodes]
 
     def add(self, info: EpisodeInfo) -> None:
         """Enters a stored episode into the index."""
         self._episodes[info.name] = info
         self._write_index()
+
+    def remove(self, info: EpisodeInfo) -> None:
+        """Takes an episode out of the index, and its files away."""
+        del self._episodes[info.name]
+        self._write_index()
+        folder = self.path / EPISODES_FOLDER / info.name
+        gone = folder.with_name(f".{folder.name}.removed")  # what a kill leaves of it is swept away
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def write(self, episode: Episode, split: Split) -> EpisodeInfo:
         """Stores an episode that is in memory and enters it into the index."""
