@@ -37,7 +37,7 @@ def record(
     episodes: Annotated[int, typer.Option(help="How many episodes the dataset shall have.")] = 24,
     size: Annotated[str | None, typer.Option(help="Frame size, WIDTHxHEIGHT; the game's own by default.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed: same recording.")] = 0,
-    ticks: Annotated[int, typer.Option(help="Length of an episode in ticks.")] = 1000,
+    ticks: Annotated[int, typer.Option(help="Length of an episode in ticks; videos are cut into such.")] = 1000,
     workers: Annotated[int | None, typer.Option(help="Processes; one per core unless given.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
     policy: Annotated[
@@ -63,8 +63,8 @@ def record(
     try:
         if game.startswith("video:"):
             began = time.perf_counter()
-            writer = record_videos(Path(game.removeprefix("video:")), out, frame_size, controls)
-            _report(writer, 0, time.perf_counter() - began, json)
+            writer, fresh = record_videos(Path(game.removeprefix("video:")), out, frame_size, controls, ticks)
+            _report(writer, fresh, time.perf_counter() - began, json)
             return
         meta = _meta(game, frame_size, controls, seed, ticks, policy)
         if policy == "human":
@@ -75,7 +75,7 @@ def record(
         started, stored = time.perf_counter(), len(writer.episodes)
         if plan:
             _run(writer, plan, PlaySource(game, meta.frame_size, ticks, controls), workers or available_cores(), ticks)
-        _report(writer, stored, time.perf_counter() - started, json)
+        _report(writer, len(writer.episodes) - stored, time.perf_counter() - started, json)
     except OSError as error:
         raise BadInputError(f"cannot write to {out} ({error}); choose another folder with --out") from error
 
@@ -126,9 +126,8 @@ def _advance(bar: Progress, task: TaskID) -> Callable[[int, int], None]:
     return advance
 
 
-def _report(writer: DatasetWriter, before: int, seconds: float, file: Path | None) -> None:
+def _report(writer: DatasetWriter, fresh: int, seconds: float, file: Path | None) -> None:
     episodes = writer.episodes
-    fresh = len(episodes) - before
     frames = sum(e.length for e in episodes)
     held_out = sum(e.split == "heldout" for e in episodes)
     size = sum(e.video_bytes + e.columns_bytes for e in episodes)
