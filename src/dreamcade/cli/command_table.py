@@ -36,7 +36,7 @@ ENTRIES = (
     Entry("play", "play", "play", "Play a world in the browser."),
     Entry("record", "record", "record", "Record a real game with a scripted driver that covers it."),
     Entry("games", "games", "games_app", "List the games that can be recorded; set them up."),
-    Entry("dataset", "dataset", "dataset_app", "Look into recorded datasets."),
+    Entry("dataset", "dataset", "dataset_app", "Look into recorded datasets; put several into one."),
     Entry("train", "train", "train_app", "Train a world from a dataset."),
     Entry("evaluate", "evaluate", "evaluate", "Measure a world on held-out play, beside its baselines."),
     Entry("bench", "bench", "bench_app", "Measure speed."),
