@@ -299,7 +299,7 @@ def test_a_tick_rate_that_is_none_is_refused(tmp_path: Path, rate: str) -> None:
     write_csv(tmp_path / "play.csv", PRESSED)
     controls = tmp_path / "controls.json"
     controls.write_text(f'{{"tick_rate": {rate}}}')
-    with pytest.raises(BadInputError, match=r"tick_rate in .*controls\.json must be a number above 0"):
+    with pytest.raises(BadInputError, match=r"tick_rate in .*controls\.json must be a number from 1 to 240"):
         record(f"video:{tmp_path}", tmp_path / "data", size="48x32", controls=controls)
     assert not (tmp_path / "data").exists()
 

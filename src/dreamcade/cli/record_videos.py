@@ -21,7 +21,8 @@ from dreamcade.dataset.tracks import derive_controls, misfit
 from dreamcade.dataset.videos import DIGEST, Film, common_rate, film_of, find_films, play_film
 from dreamcade.dataset.writer import DatasetWriter, write_episode
 
-MOST_TICKS_A_SECOND = 240
+LEAST_RATE, MOST_RATE = 1, 240
+"""Ticks a second, as for games."""
 
 
 def record_videos(
@@ -62,10 +63,9 @@ def _read_controls(file: Path | None) -> dict[str, object]:
     if unknown:
         raise BadInputError(f"{file} may have tick_rate, buttons and axes here; got also {', '.join(sorted(unknown))}")
     rate = data.get("tick_rate", 1)
-    if type(rate) not in (int, float) or not 0 < rate <= MOST_TICKS_A_SECOND:
+    if type(rate) not in (int, float) or not LEAST_RATE <= rate <= MOST_RATE:
         raise BadInputError(
-            f"tick_rate in {file} must be a number above 0 and at most {MOST_TICKS_A_SECOND} (ticks a second); "
-            f"got {json.dumps(rate)}"
+            f"tick_rate in {file} must be a number from {LEAST_RATE} to {MOST_RATE} a second; got {json.dumps(rate)}"
         )
     return data
 
@@ -94,7 +94,7 @@ def _store(writer: DatasetWriter, films: list[Film], ticks: int) -> int:
     wanted = [seed for film in films for seed in film.pieces(rate, ticks)]
     plan = dict(writer.missing(wanted, outdated))
     fresh = 0
-    with Progress(console=Console(stderr=True)) as bar:
+    with Progress(console=Console(stderr=True), disable=not plan) as bar:
         task = bar.add_task("reading videos", total=len(plan))
         for film in films:
             stored = _store_film(writer, film, film.pieces(rate, ticks), plan, lambda: bar.advance(task))

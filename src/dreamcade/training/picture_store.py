@@ -133,7 +133,9 @@ def open_pictures(dataset: Dataset, config: CodecConfig, folder: Path, split: st
             )
         episodes.append(PictureEpisode(stored_name(info), pictures, dataset.actions(info)))
     if not episodes:
-        raise DatasetError(f"{dataset.path} has no {split} episodes; record more (of two or more, at least one is held out)")
+        raise DatasetError(
+            f"{dataset.path} has no {split} episodes; record more (of two or more, at least one is held out)"
+        )
     return episodes
 
 
