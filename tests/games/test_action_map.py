@@ -42,6 +42,56 @@ def test_actions_without_names_get_a_button_and_a_key_each() -> None:
         numbered(60, None, {})
 
 
+@pytest.mark.parametrize(("count", "names"), [(4, BREAKOUT), (9, PACMAN), (10, None), (2, None)])
+def test_its_choices_are_every_action_but_the_rest(count: int, names: list[str] | None) -> None:
+    to_action = numbered(count, names, {})
+    assert to_action.choices is not None
+    assert {to_action(action) for action in to_action.choices.actions} >= {*range(1, count)}
+    assert to_action.choices.actions.any(axis=1).all(), "none of them is at rest"
+    assert to_action.choices.shares.sum() == pytest.approx(1)
+    assert numbered(1, None, {}).choices is None
+
+
+def test_of_two_actions_without_names_both_have_a_key() -> None:
+    to_action = numbered(2, None, {})
+    assert [(b.name, b.keys[0]) for b in to_action.controls.buttons] == [
+        ("action_0", "ArrowLeft"),
+        ("action_1", "ArrowRight"),
+    ]
+    assert [to_action(row) for row in np.eye(2, dtype=np.float32)] == [0, 1]
+    assert numbered(2, None, {"actions": {"0": []}}).controls.names == ("action_1",)
+
+
+def test_a_file_says_which_action_is_the_rest() -> None:
+    alone = numbered(3, None, {"actions": {"1": []}})
+    assert [(b.name, b.keys[0]) for b in alone.controls.buttons] == [
+        ("action_0", "ArrowLeft"),
+        ("action_2", "ArrowRight"),
+    ]
+    named = numbered(3, None, {"buttons": [{"name": "a"}, {"name": "b"}], "actions": {"1": []}})
+    for to_action in (alone, named):
+        assert [to_action(keys) for keys in np.array([[0, 0], [1, 0], [0, 1]], np.float32)] == [1, 0, 2]
+    assert numbered(4, BREAKOUT, {"actions": {"3": []}})(np.zeros(3, np.float32)) == 3
+
+
+def test_buttons_without_actions_stand_for_them_in_turn() -> None:
+    to_action = numbered(4, None, {"buttons": [{"name": "a"}, {"name": "b"}, {"name": "c"}]})
+    assert [to_action(row) for row in np.eye(3, dtype=np.float32)] == [1, 2, 3]
+    assert to_action(np.zeros(3, np.float32)) == 0
+
+
+def test_a_file_for_the_other_kind_of_game_is_refused() -> None:
+    with pytest.raises(BadInputError, match="names axes; this game has numbered actions"):
+        numbered(4, None, {"axes": [{"name": "steer"}]})
+    ends = np.array([-1.0], np.float32), np.array([1.0], np.float32)
+    with pytest.raises(BadInputError, match="names buttons; this game's actions are continuous"):
+        continuous(*ends, {"buttons": [{"name": "a"}]})
+    with pytest.raises(BadInputError, match=r"an axis .* must be an object .* got 'steer'"):
+        continuous(*ends, {"axes": ["steer"]})
+    with pytest.raises(BadInputError, match="from one number to a larger one; got 'a' to 1"):
+        continuous(*ends, {"axes": [{"low": "a"}]})
+
+
 def test_a_continuous_action_spans_from_its_lowest_to_its_highest() -> None:
     low, high = np.array([-2.0, 0.0, 3.0], np.float32), np.array([1.0, 4.0, 5.0], np.float32)
     to_action = continuous(low, high, {})
@@ -76,6 +126,20 @@ def test_a_file_names_the_controls_of_a_real_game(tmp_path: Path) -> None:
         ),
         ('{"buttons": [{"nom": "a"}]}', "known fields"),
         ('{"tick_rate": 0}', "tick rate"),
+        ("[]", "must be a JSON object"),
+        ('{"buttons": {"a": "KeyA"}}', "buttons in .* must be a list of objects"),
+        ('{"actions": ["left"]}', "actions in .* must be an object such as"),
+        ('{"axes": "steer"}', "axes in .* must be a list"),
+        ('{"buttons": [{"name": "a"}], "actions": {"1": 1}}', "must give action 1 a list of buttons"),
+        ('{"buttons": [{"name": "a"}], "actions": {"1": "a"}}', "must give action 1 a list of buttons"),
+        ('{"buttons": [{"name": "a"}], "actions": {"²": ["a"]}}', "maps action ²"),
+        ('{"actions": {"1": ["a"]}}', "actions but no buttons"),
+        ('{"buttons": [{"name": "a"}], "actions": {"0": [], "1": []}}', "two actions to no button"),
+        ('{"buttons": [{"name": "a"}], "actions": {"1": ["a"], "2": ["a"]}}', "two actions to a"),
+        ('{"buttons": [{"name": "a"}, {"name": "b"}], "actions": {"1": ["a"]}}', "gives no action to b"),
+        (json.dumps({"buttons": [{"name": n} for n in "abcd"]}), "names 4 buttons; this game has 3 actions besides"),
+        ('{"buttons": [{"name": "a"}, {"name": "a"}]}', "a name of its own"),
+        ('{"buttons": [{"name": "a", "keys": "KeyA"}]}', "keys must be a list"),
     ],
 )
 def test_bad_files_of_controls_are_one_clear_error(tmp_path: Path, content: str, says: str) -> None:

@@ -72,6 +72,20 @@ def test_a_game_without_a_driver_of_its_own_is_wandered_through() -> None:
     game.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("gym:ALE/Breakout-v5", 3), ("procgen:maze", 8), ("procgen:starpilot", 14)]
+)
+def test_the_driver_of_such_a_game_knows_what_has_an_effect_there(name: str, wanted: int) -> None:
+    if name.startswith("procgen:") and not is_installed():
+        pytest.skip("Procgen is not installed")
+    game = make_game(name, (96, 64))
+    driver = make_driver(game)
+    driver.reset(0)
+    drawn = {tuple(driver.act({})) for _ in range(6000)}
+    game.close()
+    assert len(drawn) == wanted + 1, "and the rest"
+
+
 def test_a_map_that_is_not_there_is_one_clear_error() -> None:
     with pytest.raises(BadInputError, match="between 16x16"):
         DoomGame("vizdoom:freedoom2/map01", (8, 8))

@@ -55,9 +55,17 @@ class Controls:
     buttons: tuple[Button, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in self.names:
+            if not isinstance(name, str) or not name or self.names.count(name) > 1:
+                raise BadInputError(f"every control needs a name of its own, a text; got {name!r}")
+        for axis in self.axes:
+            if not all(isinstance(end, int | float) for end in (axis.low, axis.high)) or axis.low >= axis.high:
+                raise BadInputError(
+                    f"axis {axis.name!r} must go from one number to a larger one; got {axis.low!r} to {axis.high!r}"
+                )
         bindings = [(a.name, a.gamepad) for a in self.axes] + [(b.name, b.gamepad) for b in self.buttons]
         for name, gamepad in bindings:
-            if gamepad and not _GAMEPAD.fullmatch(gamepad):
+            if gamepad and not _GAMEPAD.fullmatch(str(gamepad)):
                 raise BadInputError(
                     f"the gamepad input of {name!r} must be axis:N, -axis:N or button:N; got {gamepad!r}"
                 )
@@ -135,13 +143,19 @@ class Controls:
                 Axis(
                     **{
                         **a,
-                        "negative_keys": tuple(a.get("negative_keys", ())),
-                        "positive_keys": tuple(a.get("positive_keys", ())),
+                        "negative_keys": _keys(a.get("negative_keys", [])),
+                        "positive_keys": _keys(a.get("positive_keys", [])),
                     }
                 )
                 for a in data["axes"]
             )
-            buttons = tuple(Button(**{**b, "keys": tuple(b.get("keys", ()))}) for b in data["buttons"])
+            buttons = tuple(Button(**{**b, "keys": _keys(b.get("keys", []))}) for b in data["buttons"])
         except (KeyError, TypeError, AttributeError) as error:
             raise BadInputError(f"controls need 'axes' and 'buttons', each with known fields; {error}") from error
         return cls(axes=axes, buttons=buttons)
+
+
+def _keys(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(key, str) for key in value):
+        raise TypeError(f'keys must be a list such as ["ArrowLeft", "KeyA"], got {value!r}')
+    return tuple(value)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dreamcade.core.controls import Controls
 from dreamcade.core.types import ActionVector, Pixels
@@ -34,6 +38,23 @@ class Game(Protocol):
     def step(self, action: ActionVector) -> tuple[Pixels, float, bool, bool]: ...
     def state(self) -> Mapping[str, float]: ...
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Settings of a game's controls that each do something else: `actions` float32 `[N, A]`, none of them at rest, and
+    how often a driver without a plan should choose each, `shares` `[N]`, which sum to 1."""
+
+    actions: NDArray[np.float32]
+    shares: NDArray[np.float64]
+
+
+@runtime_checkable
+class TellsChoices(Protocol):
+    """A game that knows which settings of its controls do something; None where there are too many to list."""
+
+    @property
+    def choices(self) -> Choices | None: ...
 
 
 class Driver(Protocol):

@@ -16,6 +16,7 @@ from dreamcade.core.controls import Controls
 from dreamcade.core.errors import BadInputError, GameError, MissingExtraError
 from dreamcade.core.types import ActionVector, Pixels
 from dreamcade.games.action_map import ActionMap, continuous, numbered, read_control_file
+from dreamcade.games.base import Choices
 
 DEFAULT_TICK_RATE, ATARI_RATE = 30.0, 60.0
 SIZE_STEP = 16
@@ -47,6 +48,10 @@ class GymnasiumGame:
     @property
     def controls(self) -> Controls:
         return self._to_action.controls
+
+    @property
+    def choices(self) -> Choices | None:
+        return self._to_action.choices
 
     def reset(self, seed: int) -> Pixels:
         if seed < 0:

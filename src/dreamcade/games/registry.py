@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dreamcade.core.errors import BadInputError, UnknownNameError
-from dreamcade.games.base import Driver, Game
+from dreamcade.games.base import Driver, Game, TellsChoices
 from dreamcade.games.car_racing import CAR_RACING, CarRacingGame
 from dreamcade.games.doom.game import MAPS, DoomGame
 from dreamcade.games.drivers.covering import CoveringDriver
@@ -73,4 +73,5 @@ def make_driver(game: Game) -> Driver:
         return PlatformDriver(game)
     if isinstance(game, DoomGame):
         return PatrolDriver(game)
-    return WanderingDriver(game.controls, game.tick_rate)
+    choices = game.choices if isinstance(game, TellsChoices) else None
+    return WanderingDriver(game.controls, game.tick_rate, choices)

@@ -9,6 +9,7 @@ import numpy as np
 from dreamcade.core.controls import Controls
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, Pixels
+from dreamcade.games.base import Choices
 
 REST_CHANCE, TAP_CHANCE = 0.1, 0.3
 """How often the hands rest, and how often they only tap."""
@@ -21,10 +22,14 @@ BUTTON_CHANCE = 0.3
 
 
 class WanderingDriver:
-    """Holds random settings of the controls for up to a second each; sometimes rests, sometimes taps."""
+    """Holds random settings of the controls for up to a second each; sometimes rests, sometimes taps.
 
-    def __init__(self, controls: Controls, tick_rate: float) -> None:
-        self._controls = controls
+    They are drawn from `choices` where the game tells them: of several keys at once a game may heed only one, and keys
+    drawn one by one would then hide each other.
+    """
+
+    def __init__(self, controls: Controls, tick_rate: float, choices: Choices | None = None) -> None:
+        self._controls, self._choices = controls, choices
         self._longest = max(4, round(LONGEST_HOLD * tick_rate))
         self._rng: np.random.Generator | None = None
         self._left = 0
@@ -60,9 +65,15 @@ class WanderingDriver:
             self._held = self._favourite if rng.random() < FAVOURITE_CHANCE else self._draw(rng)
 
     def _draw(self, rng: np.random.Generator) -> ActionVector:
-        """Axes at an end, at rest or anywhere between; each button down now and then; never all of them at rest."""
+        """One of the game's choices; else axes at an end, at rest or anywhere between, and each button down now and
+        then. Never all of them at rest."""
         if not self._controls.size:
             return self._controls.idle()
+        if self._choices is not None:
+            chosen: ActionVector = self._choices.actions[
+                int(rng.choice(len(self._choices.shares), p=self._choices.shares))
+            ]
+            return chosen
         vector, first = self._controls.idle(), len(self._controls.axes)
         while np.array_equal(vector, self._controls.idle()):
             for i, axis in enumerate(self._controls.axes):

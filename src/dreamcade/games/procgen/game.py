@@ -10,6 +10,7 @@ from PIL import Image
 from dreamcade.core.controls import Button, Controls
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, Pixels
+from dreamcade.games.base import Choices
 from dreamcade.games.procgen import coinrun
 from dreamcade.games.procgen.coinrun import CoinRunState, parse_state
 from dreamcade.games.procgen.process import Answer, ProcgenProcess
@@ -32,8 +33,12 @@ SPECIALS = tuple(
     Button(f"special_{key}", (f"Digit{n + 1}",), f"button:{n + 1}", "right", key.upper())
     for n, key in enumerate("dawsqe")
 )
-PLATFORMER_CONTROLS = Controls(buttons=MOVES)
-ALL_CONTROLS = Controls(buttons=(*MOVES, *SPECIALS))
+SPECIALS_OF = {
+    "bossfight": 1, "caveflyer": 1, "dodgeball": 1, "fruitbot": 1, "ninja": 6, "plunder": 1, "starpilot": 6,
+}  # fmt: skip
+"""How many of the specials, from the first on, do anything in a game; in the others none does."""
+SPECIAL_SHARE = 0.1
+"""How often a driver without a plan uses a special, which stops all movement while it is down."""
 
 
 def procgen_action(action: ActionVector) -> int:
@@ -44,6 +49,17 @@ def procgen_action(action: ActionVector) -> int:
     across = int(pressed[1]) - int(pressed[0])
     upward = int(pressed[2]) - int(pressed[3])
     return 3 * (across + 1) + (upward + 1)
+
+
+def procgen_choices(controls: Controls) -> Choices:
+    """The eight moves, alike often, and now and then one of the specials that `controls` have."""
+    names, specials = controls.names, len(controls.buttons) - len(MOVES)
+    ways = [[*across, *upward] for across in ([], ["left"], ["right"]) for upward in ([], ["up"], ["down"])]
+    pressed = [way for way in ways if way] + [[name] for name in names[len(MOVES) :]]
+    moves = len(pressed) - specials
+    rare = SPECIAL_SHARE if specials else 0.0
+    shares = [(1 - rare) / moves] * moves + [rare / max(specials, 1)] * specials
+    return Choices(np.stack([controls.encode(dict.fromkeys(down, True)) for down in pressed]), np.array(shares))
 
 
 class ProcgenGame:
@@ -59,13 +75,15 @@ class ProcgenGame:
         if min(size) < 16 or max(size) > 4096:
             raise BadInputError(f"a frame must be between 16x16 and 4096x4096; got {size[0]}x{size[1]}")
         self.name, self.size = name, size
-        self._process = ProcgenProcess(name.removeprefix("procgen:"), "hard")
+        title = name.removeprefix("procgen:")
+        self.controls = Controls(buttons=(*MOVES, *SPECIALS[: SPECIALS_OF.get(title, 0)]))
+        self._process = ProcgenProcess(title, "hard")
         self._answer: Answer | None = None
         self._level = 0
 
     @property
-    def controls(self) -> Controls:
-        return ALL_CONTROLS
+    def choices(self) -> Choices:
+        return procgen_choices(self.controls)
 
     def reset(self, seed: int) -> Pixels:
         """The first frame of level `seed` (a whole number from 0)."""
@@ -120,8 +138,6 @@ class CoinRunGame(ProcgenGame):
     It plays a pack of levels (`coinrun.LEVELS`) in turn: who dies begins the level anew, who reaches the coin goes on
     to the next. `reset(seed)` begins one that the seed chooses.
     """
-
-    controls = PLATFORMER_CONTROLS
 
     def __init__(self, name: str, size: tuple[int, int]) -> None:
         super().__init__(name, size)
