@@ -8,6 +8,7 @@ import pytest
 
 from dreamcade.core.errors import UnknownNameError, WorldError
 from dreamcade.world import World, shipped
+from dreamcade.world.manifest import read_manifest
 from dreamcade.world.shipped import locate, shipped_worlds
 
 
@@ -19,6 +20,15 @@ def test_a_shipped_name_comes_first(tiny_world: World, tmp_path: Path, monkeypat
     assert World.load("toy").manifest.name == "toy"
     with pytest.raises(UnknownNameError, match="unknown world 'tyo'; did you mean 'toy'"):
         World.load("tyo")
+
+
+@pytest.mark.parametrize("name", shipped_worlds())
+def test_no_shipped_world_takes_a_key_that_the_browser_needs(name: str) -> None:
+    controls = read_manifest(locate(name)).controls
+    keys = [key for axis in controls.axes for key in (*axis.negative_keys, *axis.positive_keys)]
+    keys += [key for button in controls.buttons for key in button.keys]
+    # Ctrl to fire and W to walk would close the page.
+    assert not [key for key in keys if key.startswith(("Control", "Alt", "Meta"))]
 
 
 def test_a_folder(tmp_path: Path) -> None:

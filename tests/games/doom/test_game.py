@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dreamcade.games.doom.game import TICS_PER_TICK, TURN_SPEED, DoomGame
+from dreamcade.games.doom.game import CONTROLS, TICS_PER_TICK, TURN_SPEED, DoomGame
 from dreamcade.games.drivers.patrolling import PatrolDriver
 from dreamcade.games.recorder import play
 
@@ -22,6 +22,12 @@ def doom() -> Iterator[DoomGame]:
 
 def act(turn: float = 0, move: float = 0, strafe: float = 0, attack: float = 0, use: float = 0) -> np.ndarray:
     return np.array([turn, move, strafe, attack, use], np.float32)
+
+
+def test_no_key_is_one_that_the_browser_needs() -> None:
+    keys = [key for axis in CONTROLS.axes for key in (*axis.negative_keys, *axis.positive_keys)]
+    keys += [key for button in CONTROLS.buttons for key in button.keys]
+    assert not [key for key in keys if key.startswith(("Control", "Alt", "Meta"))]
 
 
 def test_turning_right_turns_clockwise_by_the_stated_angle(doom: DoomGame) -> None:

@@ -37,7 +37,7 @@ CONTROLS = Controls(
         Axis("strafe", -1.0, 1.0, ("KeyA",), ("KeyD",), "axis:0", "left", "Sidestep"),
     ),
     buttons=(
-        Button("attack", ("Space", "ControlLeft"), "button:7", "right", "Fire"),
+        Button("attack", ("Space",), "button:7", "right", "Fire"),
         Button("use", ("KeyE", "Enter"), "button:0", "right", "Open"),
     ),
 )
