@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dreamcade.core.controls import Axis, Button, Controls
 from dreamcade.core.errors import DatasetError
+from dreamcade.core.types import Episode
 from dreamcade.dataset.coverage import coverage, place_map
 from dreamcade.dataset.format import DatasetMeta
 from dreamcade.dataset.reader import Dataset
@@ -56,6 +59,38 @@ def test_the_text_names_what_is_damaged(stored: Path) -> None:
     assert "damaged: episode-000000000000" in text
     assert "steer" in text
     assert "█" in text
+
+
+def test_rewards_and_ends_are_counted_for_any_game() -> None:
+    columns = {
+        "reward": np.array([0, 1.5, -1, 0]),
+        "ended": np.array([0, 1, 0, 0]),
+        "terminated": np.array([0, 1, 0, 1]),
+    }
+    assert coverage(columns) == {"ended": 2, "reward": 0.5}
+    assert coverage({"lost": np.array([1, 0]), "terminated": np.array([False, False])})["ended"] == 1
+    assert not {"ended", "reward"} & set(coverage({"speed": np.ones(3)}))
+
+
+def test_combinations_of_buttons_and_rest_are_shared_out(tmp_path: Path, meta: DatasetMeta) -> None:
+    buttons = Controls(axes=(Axis("steer"),), buttons=(Button("left"), Button("fire")))
+    pressed = np.array([[0, 0, 0]] * 5 + [[0, 1, 1]] * 3 + [[1, 0, 0]] * 2, np.float32)
+    writer = DatasetWriter(tmp_path / "data", replace(meta, controls=buttons))
+    writer.write(Episode(0, np.zeros((10, 32, 48, 3), np.uint8), pressed, {}), "train")
+    summary = summarize(Dataset.open(tmp_path / "data"))
+    assert summary.rest_share == 0.5
+    assert summary.combinations == {"": 0.7, "left + fire": 0.3}
+    text = summary_text(summary)
+    assert "at rest in 50% of frames" in text
+    assert "70.0%  (none)" in text and "30.0%  left + fire" in text
+
+
+def test_the_text_and_the_figures_say_how_many_pictures_there_are(stored: Path) -> None:
+    summary = summarize(Dataset.open(stored))
+    assert summary.pictures["looked_at"] == 120
+    assert summary.pictures["different"] > 10
+    assert f"{summary.pictures['different']:g} different pictures among 120 looked at" in summary_text(summary)
+    assert json.loads(json.dumps(summary.to_json()))["pictures"] == summary.pictures
 
 
 def test_a_contact_sheet_shows_frames(stored: Path) -> None:

@@ -1,4 +1,4 @@
-"""How much of a game a recording has seen: places, speeds, what was won and lost, from the game's own columns."""
+"""How much of a game a recording has seen, from the game's own columns: places, speeds, rewards, wins and losses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ Columns = Mapping[str, NDArray[Any]]
 
 SPIN_SLIP, SPIN_SPEED = 0.7, 8.0
 """A car that moves faster than this, so many radians off its heading, is spinning."""
+ENDS = ("ended", "terminated", "won", "lost")
+"""Columns that say that a life or a play ended."""
 GRID = 48
 """Places are counted on a grid of so many cells along the longer side of all that was visited."""
 MAP_WIDTH, MAP_HEIGHT = 72, 24
@@ -33,6 +35,10 @@ def coverage(columns: Columns) -> dict[str, float]:
     for event in ("won", "lost"):
         if event in columns:
             found[event] = int((columns[event] > 0).sum())
+    if ends := [columns[name] > 0 for name in ENDS if name in columns]:
+        found["ended"] = int(np.any(ends, axis=0).sum())
+    if "reward" in columns:
+        found["reward"] = round(float(columns["reward"].sum(dtype=np.float64)), 4)
     if "on_track" in columns:
         found["on_track_share"] = share(columns["on_track"] >= 2)
     if "speed" in columns:

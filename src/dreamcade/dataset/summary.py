@@ -15,18 +15,23 @@ from dreamcade.core.errors import DatasetError
 from dreamcade.core.types import Pixels
 from dreamcade.dataset.coverage import coverage, place_map, share
 from dreamcade.dataset.format import EpisodeInfo
+from dreamcade.dataset.pictures import different_pictures
 from dreamcade.dataset.reader import Dataset
 
 HISTOGRAM_BINS = 9
 STEERED = 0.1
 """A control farther than this from rest counts as used."""
+COMBINATIONS = 12
+"""So many combinations of buttons are listed."""
 BAR_WIDTH = 40
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetSummary:
     """Figures over all whole episodes. Shares are between 0 and 1; `histograms` holds, per control, bin edges and
-    shares; `coverage` what the game's own columns tell (only those that it exposes), `map` where play has been."""
+    shares; `rest_share` is the ticks with no control in use, `combinations` the buttons that are down together, those
+    that are so most often (`left + fire`; empty for none); `coverage` what the game's own columns tell (only those that
+    it exposes), `pictures` how many differ (see `different_pictures`), `map` where play has been."""
 
     game: str
     frame_size: tuple[int, int]
@@ -39,8 +44,11 @@ class DatasetSummary:
     bytes: int
     buttons: list[str]
     used_share: dict[str, float]
+    rest_share: float
+    combinations: dict[str, float]
     histograms: dict[str, dict[str, list[float]]]
     coverage: dict[str, float]
+    pictures: dict[str, float]
     map: list[str]
     styles: dict[str, float]
 
@@ -49,7 +57,8 @@ class DatasetSummary:
 
 
 def summarize(dataset: Dataset) -> DatasetSummary:
-    """Reads every episode's columns (no video). Raises `DatasetError` for a dataset without a whole episode."""
+    """Reads every episode's columns, and a few frames. Raises `DatasetError` for a dataset without a whole episode."""
+    pictures = different_pictures(dataset)  # first, so that an episode whose video is damaged counts nowhere
     tables = [(episode, *_tables(dataset, episode)) for episode in dataset.episodes()]
     good = [(episode, actions, columns) for episode, actions, columns in tables if actions is not None]
     if not good:
@@ -69,8 +78,11 @@ def summarize(dataset: Dataset) -> DatasetSummary:
         bytes=sum(e.video_bytes + e.columns_bytes for e in episodes),
         buttons=[button.name for button in dataset.meta.controls.buttons],
         used_share={n: share(np.abs(actions[:, i]) > STEERED) for i, n in enumerate(dataset.meta.controls.names)},
+        rest_share=share((np.abs(actions) <= STEERED).all(axis=1)),
+        combinations=_combinations(dataset, actions),
         histograms=_histograms(dataset, actions),
         coverage=coverage(columns),
+        pictures=pictures,
         map=place_map(columns),
         styles=_styles(columns),
     )
@@ -92,6 +104,20 @@ def _histograms(dataset: Dataset, actions: NDArray[np.float32]) -> dict[str, dic
         shares = [round(float(c) / len(actions), 5) for c in counts]
         histograms[name] = {"edges": [round(float(e), 4) for e in edges], "shares": shares}
     return histograms
+
+
+def _combinations(dataset: Dataset, actions: NDArray[np.float32]) -> dict[str, float]:
+    names = [button.name for button in dataset.meta.controls.buttons]
+    if not names:
+        return {}
+    settings, counts = np.unique(actions[:, -len(names) :] >= 0.5, axis=0, return_counts=True)
+    most = np.argsort(-counts, kind="stable")[:COMBINATIONS]
+    return {
+        " + ".join(name for name, down in zip(names, settings[i], strict=True) if down): round(
+            float(counts[i]) / len(actions), 4
+        )
+        for i in most
+    }
 
 
 def _styles(columns: Mapping[str, NDArray[Any]]) -> dict[str, float]:
@@ -117,6 +143,14 @@ def summary_text(summary: DatasetSummary) -> str:
         edges, most = histogram["edges"], max(histogram["shares"])
         for low, high, part in zip(edges, edges[1:], histogram["shares"], strict=False):
             lines.append(f"  {low:+.2f} … {high:+.2f} {part:7.2%} {'█' * round(BAR_WIDTH * part / most)}")
+    lines += ["", f"at rest in {summary.rest_share:.0%} of frames"]
+    if summary.combinations:
+        lines += ["", "buttons that are down together, most often first"]
+        lines += [f"  {part:6.1%}  {together or '(none)'}" for together, part in summary.combinations.items()]
+    if summary.pictures:
+        looked_at, different, commonest = (summary.pictures[k] for k in ("looked_at", "different", "commonest"))
+        lines += ["", f"{different:g} different pictures among {looked_at:g} looked at, coarsely compared"]
+        lines += [f"  the commonest is {commonest:.0%} of them"]
     if summary.coverage:
         lines += ["", "coverage", *(f"  {name:<16} {value:g}" for name, value in summary.coverage.items())]
     if summary.map:
