@@ -37,6 +37,7 @@ def test_its_file_of_controls_steers_the_lander_as_its_keys_say(tmp_path: Path) 
     file = tmp_path / "lander.json"
     file.write_text(re.findall(r"^```json\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)[0])
     game = make_game("gym:LunarLander-v3", (96, 64), file)
+    assert game.tick_rate == game._environment.metadata["render_fps"], "no slow motion"  # type: ignore[attr-defined]
     places = {}
     for button in game.controls.buttons:
         game.reset(1)
