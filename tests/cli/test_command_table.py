@@ -30,16 +30,26 @@ def test_help_lists_every_command_with_its_summary() -> None:
         assert entry.summary in result.output
 
 
-def test_help_imports_nothing_heavy() -> None:
+def loaded_by_help(*arguments: str) -> set[str]:
+    """Which heavy packages `dreamcade … --help` imports."""
     script = (
         "import sys, runpy\n"
-        "sys.argv = ['dreamcade', '--help']\n"
+        f"sys.argv = {['dreamcade', *arguments, '--help']}\n"
         "try: runpy.run_module('dreamcade', run_name='__main__')\n"
         "except SystemExit: pass\n"
-        "print('loaded', sorted({'torch', 'numpy', 'pyarrow', 'av', 'starlette'} & sys.modules.keys()))"
+        "print('loaded', *sorted({'torch', 'numpy', 'pyarrow', 'av', 'starlette'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.rstrip().endswith("loaded []")
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+def test_help_imports_nothing_heavy() -> None:
+    assert not loaded_by_help()
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_no_command_s_help_imports_pytorch(entry: Entry) -> None:
+    assert not {"torch", "starlette"} & loaded_by_help(entry.name)
 
 
 def test_a_function_and_a_group_both_become_commands() -> None:

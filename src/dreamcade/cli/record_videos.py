@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from dreamcade.codec.config import comfortable_size
 from dreamcade.core.controls import Controls
 from dreamcade.core.errors import BadInputError, DatasetError, UnknownNameError
 from dreamcade.dataset.format import DatasetMeta, EpisodeInfo, Split
@@ -33,6 +32,8 @@ def record_videos(
 
     Returns the dataset, and how many of its episodes are new. Raises `DatasetError` where not one film can be used.
     """
+    from dreamcade.codec.config import comfortable_size  # the room of codecs loads PyTorch, which no help needs
+
     given = _read_controls(controls_file)
     rate = given.pop("tick_rate", None)
     films, wrong = find_films(folder, controls_file)
