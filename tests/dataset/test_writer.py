@@ -89,6 +89,14 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path, meta: Datase
     assert [f.name for f in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_only_an_empty_recording_is_dropped(stored: Path, tmp_path: Path, meta: DatasetMeta) -> None:
+    DatasetWriter(tmp_path / "empty", meta).drop_if_empty()
+    assert not (tmp_path / "empty").exists()
+    before = len(DatasetWriter(stored, meta).episodes)
+    DatasetWriter(stored, meta).drop_if_empty()
+    assert len(DatasetWriter(stored, meta).episodes) == before
+
+
 def test_frames_and_actions_that_do_not_fit_leave_nothing(
     tmp_path: Path, meta: DatasetMeta, make_episode: Make
 ) -> None:

@@ -444,7 +444,8 @@ def cpu_seconds(pid: int) -> float:
 def test_somebody_records_the_real_game(serve: Serve, context: Any, tmp_path: Path) -> None:
     pytest.importorskip("Box2D", reason="needs the extra 'games'")
     data = tmp_path / "mine"
-    arguments = ("record", "gym:CarRacing-v3", "--policy", "human", "--size", "240x160", "--out", str(data))
+    arguments = ("record", "gym:CarRacing-v3", "--policy", "human", "--no-browser", "--size", "240x160")
+    arguments += ("--out", str(data))
     server = serve("", free_port(), arguments=arguments).wait_until_awake()
     page = Page(context, server.address)
     page.wait("!!document.querySelector('.start')", 60)
@@ -456,6 +457,9 @@ def test_somebody_records_the_real_game(serve: Serve, context: Any, tmp_path: Pa
     page.hold("ArrowUp", seconds=3.5)
     assert np.abs(page.picture() - before).mean() > 2, "the real car has driven"
     page.page.screenshot(path=tmp_path / "playing.png")
+    page.keyboard.press("KeyP")
+    page.wait("dreamcade.state === 'paused'")
+    assert "dream" not in page.page.locator("#veil").inner_text(), "it is the real game"
     page.keyboard.press("Escape")
     wait_for(lambda: list(data.glob("episodes/episode-*/columns.parquet")), 20, "the play to be stored")
     server.process.send_signal(signal.SIGINT)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
-import webbrowser
 from typing import Annotated
 
 import typer
 
+from dreamcade.cli.browser import open_browser
 from dreamcade.core.errors import BadInputError
 
 
@@ -40,7 +37,7 @@ def play(
         if outside := network_address(host, bound_port):
             typer.echo(f"and for other machines at {outside}")
         if not no_browser:
-            threading.Thread(target=_open_browser, args=(address,), daemon=True).start()
+            open_browser(address)
         serve(arcade, listener, host, Limits(max_sessions=players))
 
 
@@ -56,13 +53,3 @@ def _worlds_to_play(world: str | None) -> list[str]:
     if not shipped_worlds():
         raise BadInputError("no world is shipped with this build; name a folder: dreamcade play FOLDER")
     return shipped_worlds()
-
-
-def _open_browser(address: str) -> None:
-    """Opens the page where there is a screen; the printed address serves everywhere else."""
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        return  # webbrowser would start a text browser inside this terminal
-    try:
-        webbrowser.open(address)
-    except (webbrowser.Error, OSError):
-        return

@@ -14,7 +14,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from dreamcade.cli.record_human import record_human
 from dreamcade.cli.record_videos import record_videos
-from dreamcade.codec.config import comfortable_size
 from dreamcade.core.errors import BadInputError, UnknownNameError
 from dreamcade.core.files import write_json
 from dreamcade.dataset.format import DatasetMeta, Split
@@ -27,6 +26,7 @@ SIZE_STEP = 8
 """Frames that a codec can learn have sides of so many pixels, or a multiple of it."""
 
 POLICIES = ("driver", "human")
+EPISODES = 24
 SEED_STRIDE = 1_000_000
 """Episode i of recording S has seed S · stride + i: recordings with different seeds share no track."""
 
@@ -34,7 +34,10 @@ SEED_STRIDE = 1_000_000
 def record(
     game: Annotated[str, typer.Argument(help="The game, for example gym:CarRacing-v3.")],
     out: Annotated[Path, typer.Option(help="Folder of the dataset; an unfinished one is taken up.")],
-    episodes: Annotated[int, typer.Option(help="How many episodes the dataset shall have.")] = 24,
+    episodes: Annotated[
+        int | None,
+        typer.Option(help="How many episodes the dataset shall have, 24 unless given; not with --policy human."),
+    ] = None,
     size: Annotated[str | None, typer.Option(help="Frame size, WIDTHxHEIGHT; the game's own by default.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed: same recording.")] = 0,
     ticks: Annotated[int, typer.Option(help="Length of an episode in ticks; videos are cut into such.")] = 1000,
@@ -47,19 +50,26 @@ def record(
     controls: Annotated[
         Path | None, typer.Option(help="JSON file that names the controls of a gym: game; see docs/your-own-game.md.")
     ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the page's address, open nothing, with --policy human.")
+    ] = False,
 ) -> None:
     """Record a real game: a scripted driver that covers it plays, or (--policy human) you do, in the browser.
 
     Example: dreamcade record gym:CarRacing-v3 --episodes 24 --size 720x480 --seed 0 --out data/racing
     """
     frame_size = parse_size(size) if size else None
-    for name, value in (("episodes", episodes), ("ticks", ticks), ("workers", 1 if workers is None else workers)):
-        if value < 1:
+    for name, value in (("episodes", episodes), ("ticks", ticks), ("workers", workers)):
+        if value is not None and value < 1:
             raise BadInputError(f"--{name} must be 1 or more; got {value}")
     if policy not in POLICIES:
         raise UnknownNameError("policy", policy, POLICIES)
-    if seed < 0 or episodes > SEED_STRIDE:
+    if seed < 0 or (episodes or 0) > SEED_STRIDE:
         raise BadInputError(f"--seed must be 0 or more and --episodes at most {SEED_STRIDE}; got {seed} and {episodes}")
+    for name, value in (("episodes", episodes), ("workers", workers)):
+        if policy == "human" and value is not None:
+            raise BadInputError(f"--{name} is for a driver's play, got {value} with --policy human; leave it out: you "
+                                "play until Ctrl-C")  # fmt: skip
     try:
         if game.startswith("video:"):
             began = time.perf_counter()
@@ -68,10 +78,12 @@ def record(
             return
         meta = _meta(game, frame_size, controls, seed, ticks, policy)
         if policy == "human":
-            record_human(DatasetWriter(out, meta), controls, seed * SEED_STRIDE, port)
+            began = time.perf_counter()
+            writer, stored = record_human(out, meta, controls, seed * SEED_STRIDE, port, not no_browser)
+            _report(writer, stored, time.perf_counter() - began, json)
             return
         writer = DatasetWriter(out, meta)
-        plan = writer.missing([seed * SEED_STRIDE + i for i in range(episodes)])
+        plan = writer.missing([seed * SEED_STRIDE + i for i in range(episodes or EPISODES)])
         started, stored = time.perf_counter(), len(writer.episodes)
         if plan:
             _run(writer, plan, PlaySource(game, meta.frame_size, ticks, controls), workers or available_cores(), ticks)
@@ -94,6 +106,8 @@ def parse_size(text: str) -> tuple[int, int]:
 def _meta(
     name: str, size: tuple[int, int] | None, controls: Path | None, seed: int, ticks: int, policy: str
 ) -> DatasetMeta:
+    from dreamcade.codec.config import comfortable_size  # the room of codecs loads PyTorch, which no help needs
+
     game = make_game(name, size, controls)
     recording: dict[str, str | int | float] = {"seed": seed, "ticks": ticks}
     # Only a driver's play can be repeated from its seed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -157,6 +158,17 @@ class DatasetWriter:
             shutil.rmtree(folder, ignore_errors=True)
         for file in self.path.glob(f".{INDEX_FILE}.*.part"):
             file.unlink(missing_ok=True)
+
+    def drop_if_empty(self) -> None:
+        """Takes the folder away again where no episode was ever stored in it."""
+        self.sweep()
+        episodes = self.path / EPISODES_FOLDER
+        if self._episodes or (episodes.is_dir() and any(episodes.iterdir())):
+            return
+        (self.path / INDEX_FILE).unlink(missing_ok=True)
+        for folder in (episodes, self.path):
+            with suppress(OSError):  # something else lies in it
+                folder.rmdir()
 
     def _write_index(self) -> None:
         write_json(self.path / INDEX_FILE, index_json(self.meta, self._episodes.values()))

@@ -20,12 +20,16 @@ class Arcade:
     """Loads worlds one after the other in a thread of its own and hands out their stages.
 
     `names` lists what to load (called in that thread: finding shipped worlds needs PyTorch too); `load` makes one
-    stage from one name. A world that fails to load is reported in `failures`; the others still play.
+    stage from one name. A world that fails to load is reported in `failures`; the others still play. `real_game` tells
+    the page that nothing here is dreamed.
     """
 
-    def __init__(self, names: Callable[[], Sequence[str]], load: Callable[[str], Stage]) -> None:
+    def __init__(
+        self, names: Callable[[], Sequence[str]], load: Callable[[str], Stage], real_game: bool = False
+    ) -> None:
         self._names = names
         self._load = load
+        self._real_game = real_game
         self._stages: dict[str, Stage] = {}
         self._settled = threading.Event()
         self._changed = threading.Condition()
@@ -73,6 +77,7 @@ class Arcade:
         with self._changed:
             return {
                 "state": self.state,
+                "real_game": self._real_game,
                 "message": "; ".join(self.failures.values()),
                 "worlds": [describe_world(stage.world) for stage in self._stages.values()],
             }

@@ -1,12 +1,9 @@
 // The front of the house: worlds, their starts, and what is known about them.
 
 import { worldCard } from "./card.js";
+import { wordsOf } from "./words.js";
 
 const CARD_FIGURES = 6;
-const WORDS = {
-  dream: ["Every frame is dreamed by a neural network, on this machine, while you play it.", "Choose where the dream begins"],
-  game: ["This is the game itself. A world can be trained on what you play here.", "Begin"],
-};
 
 export class Gallery {
   #root;
@@ -21,8 +18,9 @@ export class Gallery {
     this.#part("strip").addEventListener("keydown", (event) => this.#walk(event));
   }
 
-  /** Worlds are still loading, or none can be. */
-  showState(title, text, failed = false) {
+  /** Worlds are still loading, or none can be; `words` are the page's for what it lists. */
+  showState(words, title, text, failed = false) {
+    this.#part("tagline").textContent = words.tagline;
     this.#part("sleep").hidden = false;
     this.#part("sleep").classList.toggle("failed", failed);
     this.#part("sleep-title").textContent = title;
@@ -46,9 +44,9 @@ export class Gallery {
     this.#chosen = index;
     const world = this.#worlds[index];
     [...this.#part("tabs").children].forEach((tab, i) => tab.setAttribute("aria-pressed", String(i === index)));
-    const [tagline, stripTitle] = WORDS[world.sampling_steps ? "dream" : "game"];
-    this.#part("tagline").textContent = tagline;
-    this.#part("strip-title").textContent = stripTitle;
+    const words = wordsOf(world);
+    this.#part("tagline").textContent = words.tagline;
+    this.#part("strip-title").textContent = words.begin;
     this.#part("title").textContent = world.title;
     this.#part("description").textContent = world.description;
     this.#part("figures").replaceChildren(...figures(world).map(([name, value]) => figure(name, value)));

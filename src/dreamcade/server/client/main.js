@@ -3,6 +3,7 @@
 import { missingCapabilities } from "./capabilities.js";
 import { Gallery } from "./gallery.js";
 import { Player } from "./player.js";
+import { wordsOf } from "./words.js";
 
 window.dreamcadeStarted = true; // what old-browser.js looks for
 const POLL_WAKING_MS = 400;
@@ -14,6 +15,7 @@ const gallery = new Gallery(gallerySection, enter);
 let player = null;
 let worlds = [];
 let waking = null;
+let words = wordsOf({});
 
 function enter(world, start) {
   const address = `#/${encodeURIComponent(world.name)}/${encodeURIComponent(start.name)}`;
@@ -57,6 +59,7 @@ async function wakeUp() {
   for (;;) {
     try {
       const listing = await fetchListing();
+      words = wordsOf(listing);
       if (listing.worlds.length && (listing.state !== "waking" || !addressed() || wanted(listing.worlds))) {
         const shown = JSON.stringify(worlds) === JSON.stringify(listing.worlds);
         worlds = listing.worlds;
@@ -66,15 +69,17 @@ async function wakeUp() {
       }
       if (listing.state === "failed") {
         worlds = [];
-        gallery.showState("No world can be played", listing.message, true);
+        gallery.showState(words, words.none, listing.message, true);
         return;
       }
       worlds = [];
-      gallery.showState("Waking the dream", "The world is loading its memories. This takes a few seconds.");
+      gallery.showState(words, words.waking, words.loading);
       await pause(POLL_WAKING_MS);
     } catch {
       worlds = [];
-      gallery.showState("The server is away", "Start it again with “dreamcade play”. This page comes back by itself.", true);
+      gallery.showState(
+        words, "The server is away", `Start it again with “${words.command}”. This page comes back by itself.`, true,
+      );
       await pause(POLL_GONE_MS);
     }
   }

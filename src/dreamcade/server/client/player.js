@@ -11,6 +11,7 @@ import { Screen } from "./screen.js";
 import { Stats } from "./stats.js";
 import { Touch } from "./touch.js";
 import { Veil } from "./veil.js";
+import { wordsOf } from "./words.js";
 
 const HEARTBEAT_MS = 500;
 const NOTICE_MS = 4000;
@@ -29,6 +30,7 @@ export class Player {
   stats = new Stats();
   paused = false;
   world = null;
+  #words = null;
 
   /** `onLeave()` when the player goes back to the gallery. */
   constructor(root, onLeave) {
@@ -60,7 +62,9 @@ export class Player {
 
   enter(world, start) {
     this.world = world;
-    this.#setPaused(document.hidden); // opened in the background: nothing is dreamed unseen
+    this.#words = wordsOf(world);
+    this.#part("screen").setAttribute("aria-label", this.#words.screen);
+    this.#setPaused(document.hidden); // opened in the background: nothing is played unseen
     this.stats.reset();
     this.#shownNothingYet = true;
     this.#screen.open(world.frame_size);
@@ -167,23 +171,24 @@ export class Player {
   }
 
   #listeners() {
-    const back = ["All worlds", () => this.leave()];
+    const words = this.#words;
+    const back = [words.back, () => this.leave()];
     const again = (label) => [label, () => this.#connection.open()];
     return {
       onConnecting: (attempt) => {
-        if (attempt === 0) this.#veil.show("waking", "Waking the dream", "");
+        if (attempt === 0) this.#veil.show("waking", words.waking, "");
       },
-      onWaking: () => this.#veil.show("waking", "Waking the dream", "The world is loading. This takes a few seconds.", [back]),
+      onWaking: () => this.#veil.show("waking", words.waking, words.loading, [back]),
       onReady: () => this.#ready(),
       onFrame: (frame) => this.#screen.show(frame),
       onNotice: (message) => this.#notice(message),
       onLost: (waitMs, attempt) => this.#veil.show(
         "lost", "The server went away",
-        `Your dream is over, a fresh one starts when the server is back. Trying again (${attempt}) …`,
+        `${words.lost} Trying again (${attempt}) …`,
         [again("Try now"), back],
       ),
       onRefused: (code, message, retryMs) => this.#veil.show(
-        "refused", code === "full" ? "Every place is taken" : code === "engine" ? "This dream broke off" : "This dream cannot start",
+        "refused", code === "full" ? "Every place is taken" : code === "engine" ? words.broken : words.refused,
         retryMs === null ? message : `${message}. Trying again …`, [again("Try again"), back], { focus: true },
       ),
     };
@@ -209,8 +214,8 @@ export class Player {
   }
 
   #showPaused() {
-    this.#veil.show("paused", "Paused", "Nothing is dreamed while you are away.",
-      [["Go on", () => this.resume()], ["All worlds", () => this.leave()]], { focus: !document.hidden });
+    this.#veil.show("paused", "Paused", this.#words.paused,
+      [["Go on", () => this.resume()], [this.#words.back, () => this.leave()]], { focus: !document.hidden });
   }
 
   #notice(message) {
