@@ -155,6 +155,11 @@ def test_a_perfect_copy_scores_the_floor(hall_data: Dataset) -> None:
         assert figures[f"psnr_h{horizon}"] > figures[f"psnr_h{horizon}_persistence"]
         assert figures[f"ssim_h{horizon}"] > 0.97
     assert figures["psnr_h16"] > figures["psnr_h16_persistence"] + 5
+    assert passed(axes["frames"], "LPIPS over persistence") is True
+    [line] = [line for line in axes["frames"].criteria if line.title == "Next frame, LPIPS"]
+    beside = f"persistence {figures['lpips_next_persistence']:.3f}, codec floor {figures['lpips_next_codec']:.3f}"
+    assert line.value.endswith(beside)
+    assert beside in axes["frames"].verdict
     assert axes["control"].figures["control_ratio"] == pytest.approx(1.0, abs=0.1)
     assert axes["control"].figures["psnr_true_over_shuffled"] > 10
     assert axes["long_play"].figures["drift_brightness"] < 0.02
@@ -170,6 +175,7 @@ def test_a_frozen_world_is_caught_by_its_frames_and_their_differences(hall_data:
     assert frames.figures["psnr_next"] <= frames.figures["psnr_next_persistence"]
     assert passed(frames, "Next frame above persistence") is False
     assert passed(frames, "16 ahead above persistence") is False
+    assert passed(frames, "LPIPS over persistence") is False
     assert passed(axes["distribution"], "Frame differences") is False
     assert passed(axes["long_play"], "20 ticks apart, last fifth") is False
     assert passed(axes["long_play"], "Brightness") is True, "which is why it is not enough"

@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 Figures = Mapping[str, Any]
+NOT_ENOUGH = "not enough to judge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,13 @@ class Axis:
     notes: list[str] = field(default_factory=list)
 
 
-def at_least(title: str, value: float | None, target: float, unit: str = "", enough: bool = True) -> Criterion:
-    """A figure that must not be below `target`; `enough` says whether it rests on enough evidence to be judged."""
-    return _judge(title, value, f"≥ {target:.3g}{unit}", unit, enough, value is not None and value >= target - 1e-9)
+def at_least(
+    title: str, value: float | None, target: float, unit: str = "", enough: bool = True, doubt: str = NOT_ENOUGH
+) -> Criterion:
+    """A figure that must not be below `target`; `enough` says whether it rests on enough evidence to be judged, `doubt`
+    what it lacks where it does not."""
+    holds = value is not None and value >= target - 1e-9
+    return _judge(title, value, f"≥ {target:.3g}{unit}", unit, enough, holds, doubt)
 
 
 def at_most(title: str, value: float | None, target: float, unit: str = "", enough: bool = True) -> Criterion:
@@ -61,11 +66,13 @@ def between(title: str, value: float | None, low: float, high: float, unit: str 
     return _judge(title, value, f"{low:.3g} to {high:.3g}{unit}", unit, enough, holds)
 
 
-def _judge(title: str, value: float | None, wanted: str, unit: str, enough: bool, holds: bool) -> Criterion:
+def _judge(
+    title: str, value: float | None, wanted: str, unit: str, enough: bool, holds: bool, doubt: str = NOT_ENOUGH
+) -> Criterion:
     if value is None:
         return Criterion(title, "not measured", wanted, None)
     shown = f"{value:.3g}{unit}" if abs(value) >= 100 or abs(value) < 0.1 else f"{value:.2f}{unit}"
-    return Criterion(title, shown if enough else f"{shown} (not enough to judge)", wanted, holds if enough else None)
+    return Criterion(title, shown if enough else f"{shown} ({doubt})", wanted, holds if enough else None)
 
 
 def percent(share: float | None) -> float | None:

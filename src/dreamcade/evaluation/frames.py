@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from dreamcade.evaluation.subjects import Targets
 from dreamcade.world.manifest import CLIP_FILE
 
 ENOUGH_WINDOWS = 24
+CLEARLY_LESS = 0.9
+"""Of persistence's LPIPS: a next frame that is not even so much better might as well repeat the last one."""
 MEASURES = {"psnr": ("PSNR, dB", 2), "ssim": ("SSIM", 3), "lpips": ("LPIPS (Alex)", 3)}
 
 
@@ -74,11 +77,34 @@ def _criteria(figures: dict[str, Any], targets: Targets, enough: bool) -> list[C
         at_least("Next frame above persistence", gap("psnr_next", "persistence"), targets.next_gain, " dB", enough),
         at_most("Next frame below the codec floor", _less(gap("psnr_next", "codec")), targets.next_loss, " dB", enough),
         at_least("16 ahead above persistence", gap("psnr_h16", "persistence"), targets.h16_gain, " dB", enough),
-        at_most("Next frame, LPIPS", figures.get("lpips_next"), targets.next_lpips, "", enough),
+        _beside(
+            at_most("Next frame, LPIPS", figures.get("lpips_next"), targets.next_lpips, "", enough), figures, "lpips"
+        ),
+        at_most("Next frame, LPIPS over persistence's", _lpips_ratio(figures), CLEARLY_LESS, " ×", enough),
     ]
     if targets.next_psnr is not None:
-        lines.append(at_least("Next frame, PSNR", figures["psnr_next"], targets.next_psnr, " dB", enough))
+        line = at_least("Next frame, PSNR", figures["psnr_next"], targets.next_psnr, " dB", enough)
+        lines.append(_beside(line, figures, "psnr"))
     return lines
+
+
+def _beside(line: Criterion, figures: dict[str, Any], measure: str) -> Criterion:
+    """The same line, with persistence's figure and the codec's beside its own."""
+    if f"{measure}_next" not in figures:
+        return line
+    return dataclasses.replace(line, value=f"{line.value}; {_baselines(figures, measure)}")
+
+
+def _baselines(figures: dict[str, Any], measure: str) -> str:
+    digits = MEASURES[measure][1]
+    persistence, codec = (number(figures[f"{measure}_next_{source}"], digits) for source in ("persistence", "codec"))
+    return f"persistence {persistence}, codec floor {codec}"
+
+
+def _lpips_ratio(figures: dict[str, Any]) -> float | None:
+    if not figures.get("lpips_next_persistence"):
+        return None
+    return float(figures["lpips_next"] / figures["lpips_next_persistence"])
 
 
 def _less(value: float | None) -> float | None:
@@ -106,4 +132,7 @@ def _verdict(figures: dict[str, Any], made: Rollouts) -> str:
     ahead = [f"{gain(f'psnr_h{h}')} at {h}" for h in made.horizons if h > 1]
     below = figures["psnr_next_codec"] - figures["psnr_next"]
     first = f"Next frame {gain('psnr_next')} against persistence ({below:.1f} dB below the codec floor)"
-    return f"{first}; {', '.join(ahead)}."
+    seen = ""
+    if "lpips_next" in figures:
+        seen = f"; next frame's LPIPS {figures['lpips_next']:.3f} ({_baselines(figures, 'lpips')})"
+    return f"{first}; {', '.join(ahead)}{seen}."

@@ -12,6 +12,7 @@ from dreamcade.evaluation.axis import Axis, at_least, number
 from dreamcade.evaluation.lpips import LPIPS
 from dreamcade.evaluation.metrics import lpips_of_pixels, psnr
 from dreamcade.evaluation.rules.experiment import Outcome, experiment, run_script
+from dreamcade.evaluation.rules.faults import faultless, faultless_line, faultless_words
 from dreamcade.evaluation.rules.setting import Setting
 from dreamcade.evaluation.strips import contact_sheet
 from dreamcade.evaluation.windows import anywhere, choose_windows, where
@@ -29,7 +30,8 @@ LEAP = 48.0
 def walking_rules(setting: Setting) -> Axis:
     """Figures `through_walls` (share of movements), `walks_through_walls` (share of walks), `walked_into_wall` (map
     units), `round_psnr`, `round_lpips` (first against last frame of a full turn), `shots_spent` (read after firing),
-    `shots_spent_idle` and `health_lost` (after standing still); each also with `_real`."""
+    `shots_spent_idle` and `health_lost` (after standing still); each also with `_real`; `clear_of_walls`: the share of
+    movements that are left, with what is misread of the game taken off."""
     axis = Axis(
         "rules",
         "Rules",
@@ -40,10 +42,10 @@ def walking_rules(setting: Setting) -> Axis:
         columns=("", "dream", "game"),
     )
     experiment(axis, setting, _push, _turn, _spend)
-    through, back, game = (axis.figures.get(key) for key in ("through_walls", "round_lpips", "round_lpips_real"))
+    back, game = (axis.figures.get(key) for key in ("round_lpips", "round_lpips_real"))
     axis.verdict = (
-        f"{number(None if through is None else 100 * (1 - through), 1)} % of movements keep out of walls; after a full "
-        f"turn the first view comes back to LPIPS {number(back, 3)} (game {number(game, 3)})."
+        f"{faultless_words(axis.figures, 'through_walls')} of movements keep out of walls; after a full turn the first "
+        f"view comes back to LPIPS {number(back, 3)} (game {number(game, 3)})."
     )
     return axis
 
@@ -69,13 +71,10 @@ def _push(axis: Axis, setting: Setting) -> None:
     for key, words in rows.items():
         axis.rows.append((words, number(axis.figures[key], 3), number(axis.figures.get(f"{key}_real"), 3)))
     enough = setting.enough(len(windows), "x", "y")
-    # What the network misreads of the game, where nobody walks through walls, is not held against the dream.
-    kept = {
-        key: 100 * (1 - max(0.0, axis.figures[key] - axis.figures.get(f"{key}_real", 0.0)))
-        for key in ("through_walls", "walks_through_walls")
-    }
-    axis.criteria.append(at_least("Movements that keep out of walls", kept["through_walls"], 98.0, " %", enough))
-    axis.criteria.append(at_least("Walks that end at a wall", kept["walks_through_walls"], 90.0, " %", enough))
+    lines = {"through_walls": ("Movements that keep out of walls", 98.0),
+             "walks_through_walls": ("Walks that end at a wall", 90.0)}  # fmt: skip
+    axis.figures["clear_of_walls"] = faultless(axis.figures, "through_walls")
+    axis.criteria += [faultless_line(title, axis.figures, key, least, enough) for key, (title, least) in lines.items()]
 
 
 def _floor_plan(setting: Setting) -> FloorPlan:
