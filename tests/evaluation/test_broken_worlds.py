@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -135,8 +136,19 @@ class Fading(Twin):
         return [(frame + share * (128 - frame.astype(float))).astype(np.uint8) for frame in super().show(plays)]
 
 
-def judged(candidate: Twin, data: Dataset, *axes: str) -> dict[str, Axis]:
-    evaluation = judge_candidate(candidate, data, plan=PLAN, axes=axes)
+class Restless(Twin):
+    """The game, but its figure runs to and fro where nobody touches it."""
+
+    ticks = 0
+
+    def advance(self, plays: Sequence[Play], actions: Sequence[ActionVector]) -> None:
+        self.ticks += 1
+        cause = np.array([1.0 if self.ticks % 16 < 8 else -1.0, 0], np.float32)
+        super().advance(plays, [a if a.any() else cause for a in actions])
+
+
+def judged(candidate: Twin, data: Dataset, *axes: str, plan: EvaluationPlan = PLAN) -> dict[str, Axis]:
+    evaluation = judge_candidate(candidate, data, plan=plan, axes=axes)
     assert not evaluation.notes
     return {axis.name: axis for axis in evaluation.axes}
 
@@ -193,6 +205,16 @@ def test_a_world_that_fades_is_caught_by_long_play_alone(hall_data: Dataset) -> 
     axes = judged(Fading(hall_data), hall_data, "frames", "long_play")
     assert passed(axes["frames"], "Next frame above persistence") is True
     assert passed(axes["long_play"], "Contrast of the last fifth") is False
+
+
+@pytest.mark.parametrize(("candidate", "rests", "moves"), [(Twin, True, True), (Restless, False, True),
+                                                           (Frozen, True, False)])  # fmt: skip
+def test_any_game_has_a_rule_and_a_pilot(candidate: type[Twin], rests: bool, moves: bool, hall_data: Dataset) -> None:
+    plan = dataclasses.replace(PLAN, reader=ReaderTraining(steps=3, samples=64, batch=8))
+    axes = judged(candidate(hall_data), hall_data, "rules", "closed_loop", plan=plan)
+    assert passed(axes["rules"], "movement without cause") is rests
+    assert passed(axes["closed_loop"], "movement of the picture") is moves
+    assert passed(axes["closed_loop"], "variety of the picture") is moves
 
 
 def test_another_version_of_the_game_is_noticed(hall_data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def play(road: Road, controls: Controls, seconds: float) -> Drive:
     [drive] = play_pilot(
         road,
         [NOWHERE],
-        lambda: RacingPilot(controls),
+        lambda number: RacingPilot(controls),
         seconds=seconds,
         tick_rate=25.0,
         seed=0,
@@ -127,7 +127,7 @@ def test_dream_plays_end_at_the_limit_or_when_lost(racing_world: World, racing_d
     windows = choose_windows(racing_data, 2, 1, 0, driving())
     dream = Dream(Engine(racing_world, "cpu"), racing_data)
     drives = play_pilot(
-        dream, windows, lambda: RacingPilot(racing_world.controls), seconds=0.4, tick_rate=25.0, seed=0, what="",
+        dream, windows, lambda number: RacingPilot(racing_world.controls), seconds=0.4, tick_rate=25.0, seed=0, what="",
         progress=silent,
     )  # fmt: skip
     assert [len(d.actions) for d in drives] == [10, 10]

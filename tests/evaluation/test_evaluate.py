@@ -48,9 +48,20 @@ def test_what_cannot_be_measured_is_noted(racing_world: World, racing_data: Data
     figures = evaluate_world(
         racing_world, racing_data, tmp_path, plan=PLAN, device="cpu", axes=("rules", "closed_loop")
     )
-    assert figures["notes"][0].startswith("rules not measured")
-    assert any("toy:road" in note for note in figures["notes"])
-    assert figures["criteria"] == []
+    assert any(note.startswith("rules not measured") and "toy:road" in note for note in figures["notes"])
+    assert list(figures["summary"]) == ["closed_loop"]
+
+
+def test_any_game_has_a_pilot_which_is_judged_beside_the_same_keys_only(
+    racing_world: World, racing_data: Dataset, tmp_path: Path
+) -> None:
+    plan = dataclasses.replace(PLAN, starts=12, pilot_seconds=2.0)
+    figures = evaluate_world(racing_world, racing_data, tmp_path, plan=plan, device="cpu", axes=("closed_loop",))
+    assert any("closed loop, the real game not measured" in note for note in figures["notes"])
+    assert not figures["pilot_same_play"]
+    assert figures["pilot_frame_difference_real"] > 0, "of the recording"
+    assert "in brackets the recording" in figures["summary"]["closed_loop"]
+    assert {line["holds"] for line in figures["criteria"]} == {None}
 
 
 def test_one_axis_alone(racing_world: World, racing_data: Dataset, tmp_path: Path) -> None:

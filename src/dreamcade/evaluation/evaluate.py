@@ -21,31 +21,33 @@ from dreamcade.core.errors import (
 from dreamcade.core.files import atomic_path, expect_writable, write_json
 from dreamcade.dataset.reader import Dataset
 from dreamcade.engine.engine import Engine
-from dreamcade.evaluation.axis import Axis, Criterion, number
+from dreamcade.evaluation.axis import Axis, number
 from dreamcade.evaluation.candidate import Candidate, Dream
-from dreamcade.evaluation.closed_loop import MakePilot, closed_loop_axis, play_pilot
+from dreamcade.evaluation.closed_loop import MakePilot, closed_loop_axis, play_pilot, recorded_plays
 from dreamcade.evaluation.control import TICKS, control_axis, watch
 from dreamcade.evaluation.distribution import distribution_axis
 from dreamcade.evaluation.frames import frames_axis
 from dreamcade.evaluation.long_play import long_play_axis, play_long
 from dreamcade.evaluation.machine import machine_name
 from dreamcade.evaluation.metrics import Progress
-from dreamcade.evaluation.pilots.judging import judge_platforming, judge_racing, judge_walking
+from dreamcade.evaluation.pilots.judging import Judge, judge_any, judge_platforming, judge_racing, judge_walking
 from dreamcade.evaluation.pilots.platforming import PlatformPilot
 from dreamcade.evaluation.pilots.racing import RacingPilot
 from dreamcade.evaluation.pilots.walking import WalkingPilot
+from dreamcade.evaluation.pilots.wandering import WanderingPilot
 from dreamcade.evaluation.plan import EvaluationPlan
 from dreamcade.evaluation.reading import TRUSTED, Reader, kept_reader, told
 from dreamcade.evaluation.report import write_report
 from dreamcade.evaluation.rollouts import longest_horizon, roll_out
 from dreamcade.evaluation.rules.platforming import platform_rules
 from dreamcade.evaluation.rules.racing import racing_rules
+from dreamcade.evaluation.rules.resting import any_rules
 from dreamcade.evaluation.rules.setting import Setting
 from dreamcade.evaluation.rules.walking import walking_rules
 from dreamcade.evaluation.strips import save_picture
 from dreamcade.evaluation.subjects import Subject, eligible_windows, reading_columns, subject_of
 from dreamcade.evaluation.twin import Twin
-from dreamcade.evaluation.windows import anywhere, choose_windows, driving
+from dreamcade.evaluation.windows import Eligible, anywhere, choose_windows, driving
 from dreamcade.world.world import World
 
 AXES = ("frames", "distribution", "control", "rules", "closed_loop", "long_play")
@@ -136,12 +138,14 @@ class Evaluation:
         self.axes.append(control_axis(watched, self.reader, self.dataset.meta.controls, self.subject.targets))
 
     def _rules(self, names: tuple[str, ...]) -> None:
-        if self.subject.name not in RULES:
+        twin, known = self._twin_if_any("rules"), self.subject.name in RULES
+        if twin is None and not known:
             raise BadInputError(f"nobody has written down the rules of {self.dataset.meta.game}")
-        reader, twin = self.reader, self._twin_if_any("rules")
+        reader = self.reader
         setting = Setting(self.candidate, twin, self.dataset, reader, self.plan, self.seed, self.progress, self._told)
-        axis = RULES[self.subject.name](setting)
-        self._add_told(axis)
+        axis = RULES.get(self.subject.name, any_rules)(setting)
+        if known:
+            self._add_told(axis)
         self.axes.append(axis)
 
     def _add_told(self, axis: Axis) -> None:
@@ -175,17 +179,21 @@ class Evaluation:
             )  # fmt: skip
         seen = [self._told[name] for name in self.subject.pilot_sees if name in self._told]
         dream, real = drives["pilot in the dream"], drives.get("pilot in the real game", [])
-        self.axes.append(closed_loop_axis(dream, real, judge, sees=min(seen, default=1.0)))
+        blind, beside = judge is judge_any, "game"
+        if blind and not real:
+            real, beside = recorded_plays(self.dataset, windows, seconds), "recording"
+        self.axes.append(closed_loop_axis(dream, real, judge, sees=min(seen, default=1.0), blind=blind, beside=beside))
 
-    def _pilot(self) -> tuple[MakePilot, Callable[[dict[str, Any]], list[Criterion]], Any]:
+    def _pilot(self) -> tuple[MakePilot, Judge, Eligible]:
         controls, name = self.dataset.meta.controls, self.subject.name
         if name == "racing":
-            return lambda: RacingPilot(controls), judge_racing, driving(8.0, 45.0, 4, 0.35)
+            return lambda play: RacingPilot(controls), judge_racing, driving(8.0, 45.0, 4, 0.35)
         if name == "platformer":
-            return lambda: PlatformPilot(controls, self.reader), judge_platforming, anywhere
+            return lambda play: PlatformPilot(controls, self.reader), judge_platforming, anywhere
         if name == "doom":
-            return lambda: WalkingPilot(controls, self.reader), judge_walking, anywhere
-        raise BadInputError(f"nobody has written a pilot for {self.dataset.meta.game}")
+            return lambda play: WalkingPilot(controls, self.reader), judge_walking, anywhere
+        rate = self.dataset.meta.tick_rate
+        return lambda play: WanderingPilot(controls, rate, self.seed + play), judge_any, anywhere
 
     def _long_play(self, names: tuple[str, ...]) -> None:
         played = play_long(self.candidate, self.dataset, self.plan.long_frames, self.seed, self.progress)

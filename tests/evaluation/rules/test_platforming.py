@@ -80,6 +80,8 @@ def test_the_game_keeps_its_own_rules(levels: Dataset, monkeypatch: pytest.Monke
     assert axis.figures["jump_ratio"] == pytest.approx(1.0)
     assert axis.figures["wall_held"] == 1.0
     assert axis.figures["inside_wall"] == axis.figures["inside_wall_real"]
+    assert axis.figures["outside_walls"] == 1.0, "what is misread is taken off"
+    assert "Hands off, plays that stay where they are" in {line.title for line in axis.criteria}
 
 
 def test_a_world_that_ignores_walls_is_caught_by_the_rules(levels: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

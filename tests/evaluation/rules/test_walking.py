@@ -49,6 +49,7 @@ def test_a_copy_of_the_game_keeps_its_rules(walks: Dataset) -> None:
     figures = evaluation.axes[0].figures
     for key in ("through_walls", "walked_into_wall", "round_psnr", "round_lpips", "shots_spent", "health_lost"):
         assert figures[key] == pytest.approx(figures[f"{key}_real"]), key
+    assert figures["clear_of_walls"] == 1.0, "what is misread is taken off"
     assert figures["round_lpips"] < 0.7 * figures["round_lpips_others"], "a full turn comes back"
 
 

@@ -61,7 +61,13 @@ def judge_walking(figures: PilotFigures) -> list[Criterion]:
 
 
 def judge_any(figures: PilotFigures) -> list[Criterion]:
-    return [_movement(figures, _enough(figures))]
+    """Moves and changes as the game does under the same keys; nothing is judged beside other keys."""
+    enough = _enough(figures) and bool(figures.get("pilot_same_play", True))
+    variety = over_game(figures, "pilot_variety")
+    return [
+        between("Pilot, variety of the picture over the game's", variety, 0.5, 1.5, "", enough),
+        _movement(figures, enough),
+    ]
 
 
 def over_game(figures: PilotFigures, key: str) -> float | None:

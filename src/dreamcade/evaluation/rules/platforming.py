@@ -114,3 +114,7 @@ def _rest(axis: Axis, setting: Setting) -> None:
     axis.rows.append(
         ("Share of idle plays that stay where they are", number(shares.get("dream")), number(shares.get("game")))
     )
+    moved = {key: 1 - axis.figures[f"still_held{suffix}"] for key, suffix in (("moved", ""), ("moved_real", "_real"))
+             if axis.figures[f"still_held{suffix}"] is not None}  # fmt: skip
+    enough = setting.enough(len(windows), "vx", "vy")
+    axis.criteria.append(faultless_line("Hands off, plays that stay where they are", moved, "moved", 90.0, enough))

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from dreamcade.evaluation import plots
 from dreamcade.evaluation.axis import Axis, at_least, at_most, between, number, percent
 from dreamcade.evaluation.rules.experiment import Outcome, experiment, ratio, run_script
+from dreamcade.evaluation.rules.resting import hold_still
 from dreamcade.evaluation.rules.setting import Setting
 from dreamcade.evaluation.rules.steering import TICKS as STEER_TICKS
 from dreamcade.evaluation.rules.steering import SteerTry, steer_everywhere
 from dreamcade.evaluation.strips import contact_sheet
-from dreamcade.evaluation.windows import choose_windows, driving, off_road
+from dreamcade.evaluation.windows import choose_windows, driving, off_road, where
 
 BRAKE_TICKS, GAS_TICKS = 75, 40
 STANDING = 4.0
@@ -21,16 +22,18 @@ ENOUGH_STEERS = 40
 
 
 def racing_rules(setting: Setting) -> Axis:
-    """Figures `steer_response`, `braking_distance`, `off_road_speed`, `on_road_speed`, each also with `_real`."""
+    """Figures `steer_response`, `braking_distance`, `off_road_speed`, `on_road_speed`, `still_movement`, each also with
+    `_real`."""
     axis = Axis(
         "rules",
         "Rules",
         "From the same moments, the same script in the dream and in the real game: full lock to either side for 8 "
-        "ticks; the brake held; full gas on the road and on the grass. Turns are found by registration; speeds are "
-        "read from the frames by the network of the control axis, in the dream and in the game.",
+        "ticks; the brake held; full gas on the road and on the grass; hands off where the car stands. Turns are found "
+        "by registration; speeds are read from the frames by the network of the control axis, in the dream and in the "
+        "game.",
         columns=("", "dream", "game"),
     )
-    experiment(axis, setting, _steer, _brake, _leave_the_road)
+    experiment(axis, setting, _steer, _brake, _leave_the_road, _hold_still)
     share, ahead = axis.figures.get("steer_response"), axis.figures.get("braking_ratio")
     axis.verdict = (
         f"The wheel answers in {number(percent(share), 0)} % of starts; the braking distance is "
@@ -125,3 +128,7 @@ def _leave_the_road(axis: Axis, setting: Setting) -> None:
     axis.criteria.append(
         at_most("Speed off the road over speed on it", share, limit, "", setting.enough(count, "speed"))
     )
+
+
+def _hold_still(axis: Axis, setting: Setting) -> None:
+    hold_still(axis, setting, where("speed", high=1.0))

@@ -13,6 +13,7 @@ from dreamcade.evaluation.lpips import LPIPS
 from dreamcade.evaluation.metrics import lpips_of_pixels, psnr
 from dreamcade.evaluation.rules.experiment import Outcome, experiment, run_script
 from dreamcade.evaluation.rules.faults import faultless, faultless_line, faultless_words
+from dreamcade.evaluation.rules.resting import hold_still
 from dreamcade.evaluation.rules.setting import Setting
 from dreamcade.evaluation.strips import contact_sheet
 from dreamcade.evaluation.windows import anywhere, choose_windows, where
@@ -41,7 +42,7 @@ def walking_rules(setting: Setting) -> Axis:
         "the game itself stands beside).",
         columns=("", "dream", "game"),
     )
-    experiment(axis, setting, _push, _turn, _spend)
+    experiment(axis, setting, _push, _turn, _spend, _hold_still)
     back, game = (axis.figures.get(key) for key in ("round_lpips", "round_lpips_real"))
     axis.verdict = (
         f"{faultless_words(axis.figures, 'through_walls')} of movements keep out of walls; after a full turn the first "
@@ -146,6 +147,10 @@ def _spend(axis: Axis, setting: Setting) -> None:
             axis.figures[f"{key}{suffix}"] = spent.get((words, name), {}).get(column)
         title = f"Read of the indicators, {words}: {column} less after {FIRE_TICKS} ticks, median"
         axis.rows.append((title, number(axis.figures[key]), number(axis.figures[f"{key}_real"])))
+
+
+def _hold_still(axis: Axis, setting: Setting) -> None:
+    hold_still(axis, setting, where("speed", high=0.1))
 
 
 def _lost(values: NDArray[np.float64]) -> NDArray[np.float64]:
