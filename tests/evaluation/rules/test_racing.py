@@ -11,10 +11,11 @@ import pytest
 from dreamcade.dataset.format import DatasetMeta
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dataset.writer import DatasetWriter
+from dreamcade.evaluation.axis import Axis
 from dreamcade.evaluation.plan import QUICK
 from dreamcade.evaluation.reading import Readings
 from dreamcade.evaluation.rules.experiment import Outcome, ratio
-from dreamcade.evaluation.rules.racing import braking_distances
+from dreamcade.evaluation.rules.racing import _hold_still, braking_distances
 from dreamcade.evaluation.rules.setting import Setting
 from dreamcade.evaluation.rules.steering import steer_everywhere
 from dreamcade.evaluation.twin import Twin
@@ -62,6 +63,15 @@ def test_the_real_game_answers_the_wheel(track: Dataset) -> None:
     tries = steer_everywhere(twin, track.meta.controls, windows, seed=0, what="", progress=silent)
     assert any(one.answered for one in tries)
     twin.close()
+
+
+def test_a_stopped_car_stands_with_the_hands_off(track: Dataset) -> None:
+    twin, axis = Twin(track), Axis("rules", "Rules", "")
+    plan = dataclasses.replace(QUICK, rule_starts=2)
+    _hold_still(axis, Setting(twin, twin, track, None, plan, 0, silent))  # type: ignore[arg-type]
+    twin.close()
+    assert axis.figures["still_starts"] == 2
+    assert axis.figures["still_movement"] == axis.figures["still_movement_real"] < 0.05
 
 
 def test_braking_distance_adds_up_until_the_car_stands() -> None:

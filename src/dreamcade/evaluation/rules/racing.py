@@ -13,7 +13,7 @@ from dreamcade.evaluation.rules.setting import Setting
 from dreamcade.evaluation.rules.steering import TICKS as STEER_TICKS
 from dreamcade.evaluation.rules.steering import SteerTry, steer_everywhere
 from dreamcade.evaluation.strips import contact_sheet
-from dreamcade.evaluation.windows import choose_windows, driving, off_road, where
+from dreamcade.evaluation.windows import choose_windows, driving, off_road
 
 BRAKE_TICKS, GAS_TICKS = 75, 40
 STANDING = 4.0
@@ -28,9 +28,9 @@ def racing_rules(setting: Setting) -> Axis:
         "rules",
         "Rules",
         "From the same moments, the same script in the dream and in the real game: full lock to either side for 8 "
-        "ticks; the brake held; full gas on the road and on the grass; hands off where the car stands. Turns are found "
-        "by registration; speeds are read from the frames by the network of the control axis, in the dream and in the "
-        "game.",
+        "ticks; the brake held; full gas on the road and on the grass; hands off once the brake has stopped the car. "
+        "Turns are found by registration; speeds are read from the frames by the network of the control axis, in the "
+        "dream and in the game.",
         columns=("", "dream", "game"),
     )
     experiment(axis, setting, _steer, _brake, _leave_the_road, _hold_still)
@@ -131,4 +131,6 @@ def _leave_the_road(axis: Axis, setting: Setting) -> None:
 
 
 def _hold_still(axis: Axis, setting: Setting) -> None:
-    hold_still(axis, setting, where("speed", high=1.0))
+    # Recorded cars seldom stand, so they are stopped first.
+    brake = setting.dataset.meta.controls.encode({"brake": 1.0})
+    hold_still(axis, setting, driving(5.0, 70.0, 2), [brake] * BRAKE_TICKS)

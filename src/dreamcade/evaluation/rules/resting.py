@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamcade.core.errors import DatasetError
-from dreamcade.core.types import Pixels
+from dreamcade.core.types import ActionVector, Pixels
 from dreamcade.evaluation.axis import Axis, at_most, number, percent
 from dreamcade.evaluation.candidate import Candidate
 from dreamcade.evaluation.rules.experiment import experiment
@@ -44,20 +44,20 @@ def any_rules(setting: Setting) -> Axis:
     return axis
 
 
-def hold_still(axis: Axis, setting: Setting, eligible: Eligible = anywhere) -> None:
-    """Adds a figure, a row and a line to `axis`. Raises `DatasetError` where the game cannot be started again, or comes
-    to rest nowhere."""
+def hold_still(axis: Axis, setting: Setting, eligible: Eligible = anywhere, lead: Sequence[ActionVector] = ()) -> None:
+    """Adds a figure, a row and a line to `axis`; the actions `lead` are played before the hands are taken off. Raises
+    `DatasetError` where the game cannot be started again, or comes to rest nowhere."""
     if setting.twin is None:
         raise DatasetError("the real game cannot be started again, so nobody knows where it comes to rest")
     dataset, wanted = setting.dataset, setting.plan.rule_starts
     windows = choose_windows(dataset, TRIES * wanted, 1, setting.seed + 6, eligible)
     played = choose_windows(dataset, TRIES * wanted, 1, setting.seed + 7, anywhere)
     play = float(np.mean([_movement(window.context(dataset)[0]) for window in played]))
-    real, _ = _hands_off(setting.twin, windows, setting, "hands off, game")
+    real, _ = _hands_off(setting.twin, windows, lead, setting, "hands off, game")
     resting = np.flatnonzero(real <= AT_REST * play)[:wanted]
     if not len(resting) or not play:
         raise DatasetError(f"the game comes to rest from none of {len(windows)} held-out moments")
-    dream, ends = _hands_off(setting.candidate, [windows[i] for i in resting], setting, "hands off, dream")
+    dream, ends = _hands_off(setting.candidate, [windows[i] for i in resting], lead, setting, "hands off, dream")
     moves, moves_real = float(dream.mean()) / play, float(real[resting].mean()) / play
     axis.figures |= {"still_movement": moves, "still_movement_real": moves_real, "still_starts": len(resting)}
     axis.rows.append(
@@ -68,13 +68,13 @@ def hold_still(axis: Axis, setting: Setting, eligible: Eligible = anywhere) -> N
     axis.criteria.append(at_most("Hands off, movement without cause over that of play", beyond, 100 * ALLOWED, " %",
                                  setting.enough(len(resting))))  # fmt: skip
     before = [windows[i].context(dataset)[0][-1] for i in resting[:4]]
-    axis.sheets[f"Hands off where the game is at rest: before, and {SECONDS:g} seconds later."] = contact_sheet(
-        [before, ends[:4]], [f"start {i + 1}" for i in range(len(before))], ["game", "dream"]
+    axis.sheets["Hands off where the game comes to rest: its last frame before, and the dream's at the end."] = (
+        contact_sheet([before, ends[:4]], [f"start {i + 1}" for i in range(len(before))], ["game", "dream"])
     )
 
 
 def _hands_off(
-    candidate: Candidate, windows: Sequence[Window], setting: Setting, what: str
+    candidate: Candidate, windows: Sequence[Window], lead: Sequence[ActionVector], setting: Setting, what: str
 ) -> tuple[NDArray[np.float64], list[Pixels]]:
     """Movement of the picture in the second half of each play, `[W]`, and its last frames."""
     meta = setting.dataset.meta
@@ -84,6 +84,8 @@ def _hands_off(
     for at in range(0, len(windows), candidate.batch):
         plays = candidate.begin(windows[at : at + candidate.batch], setting.seed + at)
         shown: list[list[Pixels]] = [[] for _ in plays]
+        for action in lead:
+            candidate.advance(plays, [action] * len(plays))
         for tick in range(ticks):
             candidate.advance(plays, [meta.controls.idle()] * len(plays))
             if tick >= ticks // 2:
