@@ -79,8 +79,8 @@ def record(
         meta = _meta(game, frame_size, controls, seed, ticks, policy)
         if policy == "human":
             began = time.perf_counter()
-            writer, stored = record_human(out, meta, controls, seed * SEED_STRIDE, port, not no_browser)
-            _report(writer, stored, time.perf_counter() - began, json)
+            writer, fresh = record_human(out, meta, controls, seed * SEED_STRIDE, port, not no_browser)
+            _report(writer, fresh, time.perf_counter() - began, json)
             return
         writer = DatasetWriter(out, meta)
         plan = writer.missing([seed * SEED_STRIDE + i for i in range(episodes or EPISODES)])

@@ -23,7 +23,7 @@ def record_human(
 ) -> tuple[DatasetWriter, int]:
     """Serves the page until Ctrl-C; every play becomes an episode of at most the recording's `ticks`.
 
-    Returns the recording and how many episodes it had before. Raises `BadInputError` where the port is taken or nothing
+    Returns the recording and how many of its episodes are new. Raises `BadInputError` where the port is taken or nothing
     was played; then no folder is left behind.
     """
     from dreamcade.server.arcade import Arcade
@@ -46,7 +46,7 @@ def record_human(
             writer.drop_if_empty()
     if not writer.episodes:
         raise BadInputError(f"nothing was played, so {out} holds nothing; open the page and play for some seconds")
-    return writer, before
+    return writer, len(writer.episodes) - before
 
 
 def _recording(writer: DatasetWriter, controls: Path | None, first_seed: int) -> Recording:
