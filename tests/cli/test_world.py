@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dreamcade.cli.world import app
-from dreamcade.core.errors import UnknownNameError
+from dreamcade.core.errors import BadInputError, UnknownNameError
 from dreamcade.world import World, shipped
 
 
@@ -54,6 +54,27 @@ def test_catalogue(shelf: Path, tiny_world: World) -> None:
     assert "| [toy](#toy) | toy:square | 48×32 | 50 a second |" in page
     invoke("catalogue", "toy", "--out", str(shelf / "docs" / "worlds.md"))
     assert "](../toy/clip.webp)" in (shelf / "docs" / "worlds.md").read_text()
+
+
+def test_card(shelf: Path, tiny_world: World, tmp_path: Path) -> None:
+    manifest = dataclasses.replace(tiny_world.manifest, card={"machine": "a laptop", "evaluation": {"old": 1}})
+    dataclasses.replace(tiny_world, manifest=manifest).save(shelf / "toy")
+    report, notes = tmp_path / "report", tmp_path / "notes.json"
+    report.mkdir()
+    figures = {"world": "toy", "psnr_next": 31.0, "summary": {"frames": "Good."}, "criteria": []}
+    (report / "figures.json").write_text(json.dumps(figures))
+    notes.write_text(json.dumps({"does badly": ["It has no corners."]}))
+    invoke("card", "toy", "--report", str(report), "--notes", str(notes), "--out", str(shelf / "toy"))
+    told = World.load("toy")
+    assert told.manifest.card["evaluation"] == {"next frame, PSNR in dB": 31.0}
+    assert told.manifest.card["machine"] == "a laptop"
+    assert "It has no corners." in (shelf / "toy" / "README.md").read_text()
+    assert told.identity == World.load(tiny_world.save(tmp_path / "again").folder or "").identity
+    (report / "figures.json").write_text(json.dumps(figures | {"world": "other"}))
+    with pytest.raises(BadInputError, match="an evaluation of other, not of toy"):
+        invoke("card", "toy", "--report", str(report), "--out", str(shelf / "toy"))
+    with pytest.raises(BadInputError, match="nothing to put on the card"):
+        invoke("card", "toy", "--out", str(shelf / "toy"))
 
 
 def test_verify(shelf: Path) -> None:

@@ -23,8 +23,8 @@ def record_human(
 ) -> tuple[DatasetWriter, int]:
     """Serves the page until Ctrl-C; every play becomes an episode of at most the recording's `ticks`.
 
-    Returns the recording and how many of its episodes are new. Raises `BadInputError` where the port is taken or nothing
-    was played; then no folder is left behind.
+    Returns the recording and how many of its episodes are new. Raises `BadInputError` where the port is taken or
+    nothing was played; then no folder is left behind.
     """
     from dreamcade.server.arcade import Arcade
     from dreamcade.server.listen import address_of, bind, serve

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-app = typer.Typer(name="world", help="List, describe and verify worlds.", no_args_is_help=True)
+app = typer.Typer(name="world", help="List, describe and verify worlds, and write their cards.", no_args_is_help=True)
 
 WorldName = Annotated[str, typer.Argument(metavar="WORLD", help="A shipped name, a folder, or hf://owner/name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -81,6 +81,29 @@ def verify(world: WorldName, as_json: AsJson = False) -> None:
         return
     for check in checks:
         typer.echo(f"ok  {check}")
+
+
+@app.command("card")
+def write_card(
+    world: WorldName,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write; may be the world's own.")],
+    report: Annotated[
+        list[Path] | None, typer.Option(help="Folder that `dreamcade evaluate` wrote; may be repeated.")
+    ] = None,
+    notes: Annotated[Path | None, typer.Option(help='JSON such as {"does badly": ["…"]}: more for the card.')] = None,
+) -> None:
+    """Put what an evaluation measured, and what else there is to say, on the card of a finished world.
+
+    Example: dreamcade world card racing --report runs/report --out worlds/racing
+    """
+    from dreamcade.core.errors import BadInputError
+    from dreamcade.training.assemble import with_card
+    from dreamcade.world import World
+
+    if not report and notes is None:
+        raise BadInputError("nothing to put on the card; give --report or --notes")
+    saved = with_card(World.load(world), report or [], notes).save(out)
+    typer.echo(f"{saved.folder}: {', '.join(saved.manifest.card)}")
 
 
 @app.command("catalogue")

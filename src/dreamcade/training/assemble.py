@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 from collections.abc import Sequence
@@ -120,6 +121,21 @@ def assemble_world(
         clip=report_clip(reports),
     )
     return bundle.save(world)
+
+
+def with_card(world: World, reports: Sequence[Path], notes_file: Path | None = None) -> World:
+    """`world` with the figures of evaluations of it on its card, and notes as for `card_notes`; what its card says of
+    anything else stays. It is not saved. Raises `BadInputError` where a report is no report, or another world's.
+    """
+    said = card_figures(reports) | card_notes(notes_file)
+    for report in reports:
+        evaluated = json.loads((report / FIGURES_FILE).read_text(encoding="utf-8")).get("world")
+        if evaluated != world.manifest.name:
+            raise BadInputError(f"{report} is an evaluation of {evaluated}, not of {world.manifest.name}")
+    card = said | {section: told for section, told in world.manifest.card.items() if section not in said}
+    manifest = dataclasses.replace(world.manifest, card=card)
+    clip = report_clip(reports) or world.clip
+    return World(manifest, world.codec, world.dynamics, world.starts, world.folder, clip)
 
 
 def world_card(dataset: Dataset, codec_facts: dict[str, Any], dynamics_facts: dict[str, Any]) -> dict[str, Any]:
