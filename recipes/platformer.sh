@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The world `platformer`, from the real game to the bundle, on a CPU: two hours on two cores, a taste of what it could be.
+# The world `platformer`, from the real game to the bundle, on a CPU: three to four hours on two cores.
 #   recipes/platformer.sh [FOLDER] [EPISODES] [PRESET]
 # See world.sh for what can be set. The named starts lie in the recording of the full length,
 # and the notes are about the world that comes of it unless something is set.
@@ -13,6 +13,6 @@ notes=$here/platformer.notes.json
 dreamcade games list | grep -q "^procgen: ready" || dreamcade games install procgen
 export NAME=platformer GAME=procgen:coinrun TITLE=Platformer CODEC=${CODEC:---channels 128 --steps 2600}
 export STARTS=${STARTS-$named} NOTES=${NOTES-$notes}
-export DYNAMICS=${DYNAMICS:---change-cost 0.2 --episodes 130} STEPS=${STEPS:-6500}
+export DYNAMICS=${DYNAMICS:---change-cost 0.1 --episodes 130} STEPS=${STEPS:-15000}
 export DESCRIPTION="Run, jump, mind the saws and what crawls, reach the coin. Sixteen levels, learnt from CoinRun."
 exec "$here/world.sh" "${1:-runs/platformer}" "$episodes" "${3:-laptop}"

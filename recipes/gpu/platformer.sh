@@ -6,7 +6,7 @@ named=$here/../platformer.starts.json
 [ "${EPISODES:-1000}" -ge 205 ] && [ "${TICKS:-400}" -ge 400 ] || named=
 export NAME=platformer GAME=procgen:coinrun TITLE=Platformer EPISODES=${EPISODES:-1000} INSTALL=procgen
 export CODEC=${CODEC:---channels 128}
-export DYNAMICS=${DYNAMICS:---change-cost 0.2}
+export DYNAMICS=${DYNAMICS:---change-cost 0.1}
 export DESCRIPTION="Run, jump, mind the saws and what crawls, reach the coin. Sixteen levels, learnt from CoinRun."
 export STARTS=${STARTS-$named}
 exec "$here/world.sh" "$@"
