@@ -37,7 +37,7 @@ def start(folder: Path, game: str = "gym:CarRacing-v3") -> subprocess.Popen[byte
 
 
 def wait_for_workers(process: subprocess.Popen[bytes]) -> None:
-    """Until everything that `process` started has noticed its death and gone."""
+    """Until everything that `process` started has noticed its death and gone; fails after half a minute."""
     deadline = time.monotonic() + 30
     while True:
         try:

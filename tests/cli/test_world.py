@@ -61,11 +61,14 @@ def test_card(shelf: Path, tiny_world: World, tmp_path: Path) -> None:
     dataclasses.replace(tiny_world, manifest=manifest).save(shelf / "toy")
     report, notes = tmp_path / "report", tmp_path / "notes.json"
     report.mkdir()
-    figures = {"world": "toy", "psnr_next": 31.0, "summary": {"frames": "Good."}, "criteria": []}
+    line = {"axis": "frames", "title": "Next frame", "value": "31 dB", "target": "≥ 30 dB", "holds": True}
+    figures = {"world": "toy", "psnr_next": 31.0, "summary": {"frames": "Good."}, "criteria": [line]}
     (report / "figures.json").write_text(json.dumps(figures))
     notes.write_text(json.dumps({"does badly": ["It has no corners."]}))
-    invoke("card", "toy", "--report", str(report), "--notes", str(notes), "--out", str(shelf / "toy"))
+    reports = ("--report", str(report)) * 2  # what is measured twice stands there once
+    invoke("card", "toy", *reports, "--notes", str(notes), "--out", str(shelf / "toy"))
     told = World.load("toy")
+    assert [line["value"] for line in told.manifest.card["what must hold"]] == ["31 dB"]
     assert told.manifest.card["evaluation"] == {"next frame, PSNR in dB": 31.0}
     assert told.manifest.card["machine"] == "a laptop"
     assert "It has no corners." in (shelf / "toy" / "README.md").read_text()

@@ -158,7 +158,8 @@ def world_card(dataset: Dataset, codec_facts: dict[str, Any], dynamics_facts: di
 
 
 def card_figures(reports: Sequence[Path]) -> dict[str, Any]:
-    """What a card says of evaluations, from the folders of their reports: figures, verdicts, and what must hold.
+    """What a card says of evaluations, from the folders of their reports: figures, verdicts, and what must hold. What
+    two of them measured counts as the later one has it.
 
     Raises `BadInputError` where a folder is not one.
     """
@@ -167,7 +168,9 @@ def card_figures(reports: Sequence[Path]) -> dict[str, Any]:
         said = _card_figures(report)
         for part in ("evaluation", "verdicts"):
             card[part] = card.get(part, {}) | said[part]
-        card["what must hold"] = card.get("what must hold", []) + said["what must hold"]
+        again = {line["title"] for line in said["what must hold"]}
+        kept = [line for line in card.get("what must hold", []) if line["title"] not in again]
+        card["what must hold"] = kept + said["what must hold"]
     return card
 
 
