@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,17 @@ Pixels = NDArray[np.uint8]
 
 ActionVector = NDArray[np.float32]
 """One setting of the controls: float32 `[A]`, axes first, then buttons (0 or 1)."""
+
+
+class FrameKind(IntEnum):
+    """How a frame came about; travels with it."""
+
+    COMPUTED = 0
+    """By a full pass of the dynamics (or it is where the play began)."""
+    EXTRAPOLATED = 1
+    """Motion went on; the pass was skipped."""
+    IN_BETWEEN = 2
+    """For the eye alone, between two ticks; the world does not know of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +38,32 @@ class FrameTiming:
     """From the newest input that this frame used to the start of its computation."""
     queue_ms: float = 0.0
     """From the end of the dynamics to the start of decoding."""
+    ready_ms: float = 0.0
+    """From the moment at which the tick took its input to the encoded picture. A drafted frame was made before that:
+    averaged over frames this is the effective (amortized) latency, not what passes between hand and eye."""
+    kind: FrameKind = FrameKind.COMPUTED
+    drafted: bool = False
+    """Whether it was made before its action was known."""
 
     @property
     def compute_ms(self) -> float:
         """From the start of the dynamics to the encoded picture."""
         return self.dynamics_ms + self.queue_ms + self.decode_ms + self.encode_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a player's frames were, since the play was attached."""
+
+    computed: int = 0
+    extrapolated: int = 0
+    in_between: int = 0
+    drafted: int = 0
+    """Of the computed and extrapolated ones: those that had been drafted (hits)."""
+    missed: int = 0
+    """Ticks that had drafts, none of them for the action that came."""
+    wasted: int = 0
+    """Drafts that were dropped."""
 
 
 @dataclass(frozen=True, slots=True)

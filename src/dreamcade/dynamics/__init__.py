@@ -2,6 +2,18 @@
 
 from dreamcade.dynamics.config import DynamicsConfig
 from dreamcade.dynamics.dynamics import LOWEST_LEVEL, Context, Dynamics
+from dreamcade.dynamics.extrapolation import ExtrapolationConfig, Extrapolator
+from dreamcade.dynamics.predictor import ActionPredictor, PredictorConfig
 from dreamcade.dynamics.state import DynamicsState
 
-__all__ = ["LOWEST_LEVEL", "Context", "Dynamics", "DynamicsConfig", "DynamicsState"]
+__all__ = [
+    "LOWEST_LEVEL",
+    "ActionPredictor",
+    "Context",
+    "Dynamics",
+    "DynamicsConfig",
+    "DynamicsState",
+    "ExtrapolationConfig",
+    "Extrapolator",
+    "PredictorConfig",
+]

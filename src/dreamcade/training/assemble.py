@@ -135,7 +135,7 @@ def with_card(world: World, reports: Sequence[Path], notes_file: Path | None = N
     card = said | {section: told for section, told in world.manifest.card.items() if section not in said}
     manifest = dataclasses.replace(world.manifest, card=card)
     clip = report_clip(reports) or world.clip
-    return World(manifest, world.codec, world.dynamics, world.starts, world.folder, clip)
+    return dataclasses.replace(world, manifest=manifest, clip=clip)
 
 
 def world_card(dataset: Dataset, codec_facts: dict[str, Any], dynamics_facts: dict[str, Any]) -> dict[str, Any]:

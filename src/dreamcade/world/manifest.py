@@ -21,14 +21,23 @@ DYNAMICS_FILE = "dynamics.safetensors"
 STARTS_FILE = "starts.safetensors"
 CARD_FILE = "README.md"
 CLIP_FILE = "clip.webp"
-"""The only file that a world may lack: a moving picture of the real game beside the dream."""
+"""A moving picture of the real game beside the dream."""
+PREDICTOR_FILE = "predictor.safetensors"
+EXTRAPOLATION_FILE = "extrapolation.safetensors"
 HASHED_FILES = (CODEC_FILE, DYNAMICS_FILE, STARTS_FILE, CARD_FILE)
-BUNDLE_FILES = (MANIFEST_FILE, *HASHED_FILES, CLIP_FILE)
+OPTIONAL_FILES = (CLIP_FILE, PREDICTOR_FILE, EXTRAPOLATION_FILE)
+"""What a world may lack."""
+BUNDLE_FILES = (MANIFEST_FILE, *HASHED_FILES, *OPTIONAL_FILES)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
-_KINDS = {str: ("name", "title", "description", "licence", "game"), Mapping: ("codec", "dynamics", "card", "files")}
+_KINDS = {
+    str: ("name", "title", "description", "licence", "game"),
+    Mapping: ("codec", "dynamics", "card", "files", "predictor", "extrapolation"),
+}
+_OPTIONAL = {"predictor", "extrapolation"}
+
 _JSON = {str: "string", Mapping: "object"}
 
 
@@ -36,9 +45,10 @@ _JSON = {str: "string", Mapping: "object"}
 class WorldManifest:
     """A world's identity, controls, sizes and card.
 
-    `frame_size` is (width, height) in pixels; `tick_rate` in ticks per second; `codec` and `dynamics` are the JSON of
-    their configs; `card` holds whatever the makers say of it (data, hours, hardware, metrics); `files` maps each file
-    of the bundle to its SHA-256 and is empty for a world that was never saved.
+    `frame_size` is (width, height) in pixels; `tick_rate` in ticks per second; `codec`, `dynamics`, `predictor` and
+    `extrapolation` are the JSON of their configs, the last two empty where the world lacks them; `card` holds whatever
+    the makers say of it (data, hours, hardware, metrics); `files` maps each file of the bundle to its SHA-256 and is
+    empty for a world that was never saved.
     """
 
     name: str
@@ -55,6 +65,8 @@ class WorldManifest:
     card: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+    predictor: Mapping[str, Any] = field(default_factory=dict)
+    extrapolation: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for kind, names in _KINDS.items():
@@ -73,7 +85,11 @@ class WorldManifest:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         values["controls"] = self.controls.to_json()
         values["frame_size"] = list(self.frame_size)
-        return {"format_version": values.pop("format_version"), **values}
+        left_out = {name for name in _OPTIONAL if not values[name]}  # older builds read a world without them
+        return {
+            "format_version": values.pop("format_version"),
+            **{name: value for name, value in values.items() if name not in left_out},
+        }
 
     @classmethod
     def from_json(cls, data: Any) -> WorldManifest:
@@ -125,7 +141,7 @@ def _check_keys(data: Any, known: set[str]) -> None:
         )
     if version < 1:
         raise WorldError(f"format version {version} does not exist; this build reads {FORMAT_VERSION}")
-    missing, unknown = sorted(known - set(data)), sorted(set(data) - known)
+    missing, unknown = sorted(known - _OPTIONAL - set(data)), sorted(set(data) - known)
     if missing or unknown:
         parts = [f"{what} {', '.join(keys)}" for what, keys in (("missing", missing), ("unknown", unknown)) if keys]
         raise WorldError(f"wrong keys: {'; '.join(parts)}; get the world again")

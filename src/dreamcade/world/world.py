@@ -15,10 +15,18 @@ import torch
 from torch import nn
 
 from dreamcade.codec import Codec, CodecConfig
+from dreamcade.core.config import JsonConfig
 from dreamcade.core.controls import Controls
 from dreamcade.core.errors import BadInputError, UnknownNameError, WorldError
 from dreamcade.core.files import atomic_folder, write_json
-from dreamcade.dynamics import Dynamics, DynamicsConfig
+from dreamcade.dynamics import (
+    ActionPredictor,
+    Dynamics,
+    DynamicsConfig,
+    ExtrapolationConfig,
+    Extrapolator,
+    PredictorConfig,
+)
 from dreamcade.world.aside import aside
 from dreamcade.world.bundle import check_files, file_hash, half_precision, load_weights, write_tensors
 from dreamcade.world.card import model_card
@@ -28,8 +36,11 @@ from dreamcade.world.manifest import (
     CLIP_FILE,
     CODEC_FILE,
     DYNAMICS_FILE,
+    EXTRAPOLATION_FILE,
     HASHED_FILES,
     MANIFEST_FILE,
+    OPTIONAL_FILES,
+    PREDICTOR_FILE,
     STARTS_FILE,
     WorldManifest,
     read_manifest,
@@ -38,6 +49,7 @@ from dreamcade.world.shipped import locate
 from dreamcade.world.starts import Start, read_starts, write_starts
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
+ConfigT = TypeVar("ConfigT", bound=JsonConfig)
 
 
 @dataclass(eq=False)
@@ -52,6 +64,8 @@ class World:
     """Where it was loaded from or saved to."""
     clip: bytes | None = None
     """An animated WebP of the real game beside the dream."""
+    predictor: ActionPredictor | None = None
+    extrapolator: Extrapolator | None = None
 
     @classmethod
     def assemble(
@@ -104,7 +118,7 @@ class World:
     @classmethod
     def _load(cls, folder: Path) -> World:
         manifest = read_manifest(folder)
-        if set(manifest.files) - {CLIP_FILE} != set(HASHED_FILES):
+        if set(manifest.files) - set(OPTIONAL_FILES) != set(HASHED_FILES):
             raise WorldError(f"{folder / MANIFEST_FILE} must hash {', '.join(HASHED_FILES)}; get the world again")
         check_files(folder, manifest.files)
         codec_config, dynamics_config = _read_configs(folder, manifest)
@@ -113,7 +127,19 @@ class World:
         load_weights(dynamics, folder / DYNAMICS_FILE)
         starts = read_starts(folder / STARTS_FILE, dynamics_config.latent_shape, dynamics_config.action_size)
         clip = (folder / CLIP_FILE).read_bytes() if CLIP_FILE in manifest.files else None
-        return cls(manifest, _frozen(codec), _frozen(dynamics), starts, folder, clip)
+        predictor, extrapolator = _read_predictor(folder, manifest), _read_extrapolator(folder, manifest)
+        return cls(manifest, _frozen(codec), _frozen(dynamics), starts, folder, clip, predictor, extrapolator)
+
+    def with_predictor(self, predictor: ActionPredictor) -> World:
+        """This world with another predictor; raises `WorldError` when it does not fit the controls."""
+        manifest = dataclasses.replace(self.manifest, predictor=predictor.config.to_json())
+        _check_predictor(manifest, predictor.config)
+        return dataclasses.replace(self, manifest=manifest, predictor=predictor.eval())
+
+    def with_extrapolator(self, extrapolator: Extrapolator) -> World:
+        """This world with another calibration."""
+        manifest = dataclasses.replace(self.manifest, extrapolation=extrapolator.config.to_json())
+        return dataclasses.replace(self, manifest=manifest, extrapolator=extrapolator.eval())
 
     def save(self, folder: str | Path, half: bool = True) -> World:
         """Writes the bundle, whole or not at all, and returns the world as saved (with hashes and folder).
@@ -123,7 +149,7 @@ class World:
         folder = Path(folder)
         _check_target(folder)
         with atomic_folder(folder) as temporary:
-            for file, module in ((CODEC_FILE, self.codec), (DYNAMICS_FILE, self.dynamics)):
+            for file, module in self._modules().items():
                 tensors = module.state_dict()
                 write_tensors(temporary / file, half_precision(tensors) if half else tensors)
             write_starts(temporary / STARTS_FILE, self.starts)
@@ -133,7 +159,16 @@ class World:
             files = {path.name: file_hash(path) for path in sorted(temporary.iterdir())}
             manifest = dataclasses.replace(self.manifest, files=files)
             write_json(temporary / MANIFEST_FILE, manifest.to_json())
-        return World(manifest, self.codec, self.dynamics, self.starts, folder, self.clip)
+        return dataclasses.replace(self, manifest=manifest, folder=folder)
+
+    def _modules(self) -> dict[str, nn.Module]:
+        """What a bundle holds weights of, by file."""
+        modules: dict[str, nn.Module] = {CODEC_FILE: self.codec, DYNAMICS_FILE: self.dynamics}
+        if self.predictor is not None:
+            modules[PREDICTOR_FILE] = self.predictor
+        if self.extrapolator is not None:
+            modules[EXTRAPOLATION_FILE] = self.extrapolator
+        return modules
 
     @property
     def controls(self) -> Controls:
@@ -193,6 +228,47 @@ def _check_fit(manifest: WorldManifest, codec: CodecConfig, dynamics: DynamicsCo
     for what, (expected, got) in pairs.items():
         if expected != got:
             raise WorldError(f"the parts do not fit together: {what} is {expected} in one and {got} in the other")
+
+
+def _read_predictor(folder: Path, manifest: WorldManifest) -> ActionPredictor | None:
+    if not _is_there(folder, manifest, PREDICTOR_FILE, manifest.predictor):
+        return None
+    config = _read_config(folder, PredictorConfig, manifest.predictor)
+    _check_predictor(manifest, config)
+    predictor = ActionPredictor(config)
+    load_weights(predictor, folder / PREDICTOR_FILE)
+    return _frozen(predictor)
+
+
+def _read_extrapolator(folder: Path, manifest: WorldManifest) -> Extrapolator | None:
+    if not _is_there(folder, manifest, EXTRAPOLATION_FILE, manifest.extrapolation):
+        return None
+    config = _read_config(folder, ExtrapolationConfig, manifest.extrapolation)
+    dynamics = DynamicsConfig.from_json(manifest.dynamics)
+    extrapolator = Extrapolator(config, dynamics.tokens, dynamics.latent_channels)
+    load_weights(extrapolator, folder / EXTRAPOLATION_FILE)
+    return _frozen(extrapolator)
+
+
+def _is_there(folder: Path, manifest: WorldManifest, file: str, config: Mapping[str, Any]) -> bool:
+    if bool(config) != (file in manifest.files):
+        raise WorldError(f"{folder / MANIFEST_FILE} must tell of {file} and hash it, or neither; get the world again")
+    return bool(config)
+
+
+def _read_config(folder: Path, kind: type[ConfigT], data: Mapping[str, Any]) -> ConfigT:
+    try:
+        return kind.from_json(data)
+    except (BadInputError, TypeError, ValueError) as error:
+        raise WorldError(f"{folder / MANIFEST_FILE}: {error}; upgrade dreamcade or get the world again") from error
+
+
+def _check_predictor(manifest: WorldManifest, config: PredictorConfig) -> None:
+    if len(config.levels) != manifest.controls.size:
+        raise WorldError(
+            f"the predictor is for {len(config.levels)} controls and the world has {manifest.controls.size}; "
+            "train it from recordings of this world's game"
+        )
 
 
 def _check_target(folder: Path) -> None:
