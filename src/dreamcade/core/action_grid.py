@@ -35,5 +35,5 @@ class ActionGrid:
 
     def action(self, key: ActionKey) -> NDArray[np.float32]:
         """Inverse of `key` for actions on the grid."""
-        action: NDArray[np.float32] = np.asarray(key, np.float32) / np.asarray(self.levels, np.float32)
-        return action
+        action = np.array(key, np.float32) / np.array(self.levels, np.float32)
+        return action.astype(np.float32)
