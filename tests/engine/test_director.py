@@ -42,10 +42,16 @@ class Rig:
         self.right: dict[int, Pixels] = {0: self.twin.frame.pixels}
         self.sequence = 0
         self.checked = 0
+        self.breadth(4)
 
     @staticmethod
     def _fail(error: Exception) -> None:
         raise error
+
+    def breadth(self, count: int) -> None:
+        """Drafts a tick, however busy this machine is."""
+        self.director.idle.breadth = lambda sessions: count  # type: ignore[method-assign]
+        self.director.idle.drawings = lambda: count  # type: ignore[method-assign]
 
     def input(self, action: np.ndarray) -> None:
         self.sequence += 1
@@ -163,7 +169,7 @@ def rig(swift_world: World) -> Rig:
 
 def everything_drafted(rig: Rig) -> Rig:
     """Drafts for all actions that the predictor knows of, drawn."""
-    rig.director.idle.BROADEST = 10  # type: ignore[misc]
+    rig.breadth(10)
     rig.tick()
     rig.draft(99)
     rig.draw()
@@ -186,11 +192,11 @@ def test_a_hit_is_there_at_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_miss_is_computed_and_its_drafts_are_dropped(rig: Rig) -> None:
-    rig.director.idle.BROADEST = 2  # type: ignore[misc]
+    rig.breadth(2)
     rig.tick()
     rig.draft(99)
     book = rig.handle.course.book
-    other = next(a for a in ACTIONS if book.find(rig.engine.snap(a), rig.session.version) is None)
+    other = next(a for a in ACTIONS if book.find(rig.engine.snap(a), rig.handle.standing) is None)
     rig.input(other)
     rig.tick()
     rig.draw()

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from dreamcade.dynamics import ActionPredictor
 from dreamcade.engine.decider import Foreknowledge
-from dreamcade.engine.drafts import DraftBook
+from dreamcade.engine.drafts import DraftBook, Standing
 from dreamcade.engine.foresight import Foresight
 
 
 @dataclass(slots=True)
 class Course:
-    """`ahead`: its next tick was taken before the deadline. `planned` and `between` are the session's versions for
-    which drafts were planned and a frame in between was shown, `known` the one that `foresight` has been told of;
+    """`ahead`: its next tick was taken before the deadline. `planned` is what drafts were planned for; `between` is the
+    session's version for which a frame in between was shown, `known` the one that `foresight` has been told of;
     `serial` numbers its frames; `last_tick` is in seconds."""
 
     predictor: ActionPredictor | None
@@ -21,7 +21,7 @@ class Course:
     foreknowledge: Foreknowledge = field(default_factory=Foreknowledge)
     foresight: Foresight | None = None
     ahead: bool = False
-    planned: int = -1
+    planned: Standing | None = None
     between: int = -1
     known: int = -1
     serial: int = 0

@@ -24,12 +24,14 @@ Fail = Callable[[Handle, Exception], None]
 
 @dataclasses.dataclass(slots=True)
 class Take:
-    """A handle's tick: the input it took, how long that had waited, and the frame that it becomes."""
+    """A handle's tick: the input it took, how long that had waited, how many frames had been drafted on a guess, and
+    the frame that it becomes."""
 
     handle: Handle
     used: Input
     wait_ms: float
     draft: Draft | None = None
+    guesses: int = 0
     proposal: Proposal | None = None
 
 
@@ -45,7 +47,7 @@ class Director:
     def situation(self, handle: Handle, now: float, deadline: float, early: bool) -> Situation:
         """How a handle stands; whether motion is calm is looked into when its tick comes."""
         used, fresh = handle.mailbox.peek()
-        drafted = handle.course.book.find(used.action, handle.session.version) is not None
+        drafted = handle.course.book.find(used.action, handle.standing) is not None
         return Situation(now, deadline, self.idle.period, fresh, early, drafted)
 
     def first_frame(self, handle: Handle) -> None:
@@ -71,7 +73,7 @@ class Director:
         if not self.idle.breadth(max(1, len(handles))):
             return []
         wanting = [h for h in handles if h.modes.speculation]
-        return [h for h in wanting if self._is_surprised(h) or h.course.planned != h.session.version]
+        return [h for h in wanting if self._is_surprised(h) or h.course.planned != h.standing]
 
     def draft(self, handles: Sequence[Handle], still_wanted: Callable[[set[tuple[Handle, Key]]], bool]) -> None:
         """Makes drafts for `handles` by one pass. Inputs that have come go before all guesses.
@@ -79,10 +81,16 @@ class Director:
         `still_wanted` is asked now and then, with the handles and actions that the pass is for; where it says no, the
         pass is given up.
         """
-        begun = time.perf_counter()
+        begun, standings = time.perf_counter(), {h: h.standing for h in handles}
         come = [(h, h.mailbox.peek()[0].action) for h in handles if self._is_surprised(h)]
         wanted = come or [(h, action) for h in handles for action in self._guesses(h, len(handles))]
-        left = [one for one in wanted if not self._glide(*one, begun, guessed=not come)]
+        left: list[tuple[Handle, ActionVector]] = []
+        for handle, action in wanted:
+            if standings[handle][1] and self.engine.calm(handle.session, action):
+                proposal = self.engine.extrapolate(handle.session, action)
+                self._keep([(handle, Draft(proposal, standings[handle], begun, guessed=not come))])
+            else:
+                left.append((handle, action))
         if left:
             planned = {(handle, key_of(action)) for handle, action in left}
             try:
@@ -90,10 +98,12 @@ class Director:
             except Abandoned:
                 return
             self.idle.passed(len(left), time.perf_counter() - begun)
-            self._keep([h for h, _ in left], proposals, begun, guessed=not come)
+            self._keep(
+                [(h, Draft(p, standings[h], begun, not come)) for (h, _), p in zip(left, proposals, strict=True)]
+            )
         if not come:
             for handle in handles:
-                handle.course.planned = handle.session.version
+                handle.course.planned = standings[handle]
 
     def wants(self, handle: Handle, situation: Situation, planned: set[tuple[Handle, Key]]) -> bool:
         """Whether `handle` needs the loop before a pass over `planned` is done: its frame is there, or will not be."""
@@ -105,41 +115,33 @@ class Director:
 
     def _is_surprised(self, handle: Handle) -> bool:
         used, fresh = handle.mailbox.peek()
-        is_new = fresh and handle.course.book.find(used.action, handle.session.version) is None
+        is_new = fresh and handle.course.book.find(used.action, handle.standing) is None
         return is_new and handle.modes.speculation
 
     def _guesses(self, handle: Handle, sessions: int) -> list[ActionVector]:
-        course, version = handle.course, handle.session.version
-        if course.foresight is None or course.known != version or not course.foreknowledge.worthwhile:
+        course = handle.course
+        if course.foresight is None or course.known != handle.session.version or not course.foreknowledge.worthwhile:
             return []
         likeliest = course.foresight.likeliest(self.idle.breadth(sessions), LEAST_CHANCE)
-        return [action for action, _ in likeliest if course.book.find(action, version) is None]
+        return [action for action, _ in likeliest if course.book.find(action, handle.standing) is None]
 
-    def _glide(self, handle: Handle, action: ActionVector, begun: float, guessed: bool) -> bool:
-        """Drafts a frame without a pass, where that is allowed; whether it was."""
-        if not (handle.modes.extrapolation and self.engine.calm(handle.session, action)):
-            return False
-        self._keep([handle], [self.engine.extrapolate(handle.session, action)], begun, guessed)
-        return True
-
-    def _keep(self, handles: Sequence[Handle], proposals: Sequence[Proposal], begun: float, guessed: bool) -> None:
+    def _keep(self, drafts: Sequence[tuple[Handle, Draft]]) -> None:
         made: dict[Handle, list[Draft]] = {}
-        for handle, proposal in zip(handles, proposals, strict=True):
-            draft = Draft(proposal, begun, guessed)
+        for handle, draft in drafts:
             handle.course.book.add(draft)
             made.setdefault(handle, []).append(draft)
-        for handle, drafts in made.items():
-            room = max(1, self.idle.drawings() // max(1, len(made)))
-            self.drawer.sketch(handle, drafts[:room], first=not guessed)
+        for handle, own in made.items():
+            room = max(1, self.idle.drawings() // len(made))
+            self.drawer.sketch(handle, own[:room], first=not own[0].guessed)
 
     def _take(self, handle: Handle, began: float) -> Take:
         used, fresh = handle.mailbox.take()
         handle.used = used
         take = Take(handle, used, (began - used.received) * 1000.0 if fresh else 0.0)
-        session, action = handle.session, used.action
-        take.draft = handle.course.book.find(action, session.version)
+        session, action, standing = handle.session, used.action, handle.standing
+        take.draft, take.guesses = handle.course.book.find(action, standing), handle.course.book.guesses(standing)
         try:
-            calm = take.draft is None and handle.modes.extrapolation and self.engine.calm(session, action)
+            calm = take.draft is None and standing[1] and self.engine.calm(session, action)
             decision = decide(Situation(began, began, self.idle.period, drafted=take.draft is not None, calm=calm))
             if decision is Decision.DELIVER and take.draft is not None:
                 take.proposal = take.draft.proposal
@@ -177,21 +179,18 @@ class Director:
             return
         for take in takes:
             assert take.proposal is not None
-            self._count(take, take.proposal)
+            self._count(take, take.proposal.dreamed.kind)
             self._drop_drafts(take.handle, but=take.draft)
             self._show(take.handle, take.proposal.dreamed, began, take)
         for take in takes:
             self._tell(take)
 
-    def _count(self, take: Take, proposal: Proposal) -> None:
-        handle = take.handle
-        guesses = handle.course.book.guesses(proposal.version)
+    def _count(self, take: Take, kind: FrameKind) -> None:
         hit = take.draft is not None and take.draft.guessed
-        handle.course.foreknowledge.tick(hit if guesses else None)
-        extrapolated = proposal.dreamed.kind is FrameKind.EXTRAPOLATED
-        handle.count(
-            computed=not extrapolated, extrapolated=extrapolated, drafted=hit, missed=guesses > 0 and not hit,
-            wasted=guesses - hit,
+        take.handle.course.foreknowledge.tick(hit if take.guesses else None)
+        take.handle.count(
+            computed=kind is FrameKind.COMPUTED, extrapolated=kind is FrameKind.EXTRAPOLATED, drafted=hit,
+            missed=take.guesses > 0 and not hit, wasted=take.guesses - hit,
         )  # fmt: skip
 
     def _drop_drafts(self, handle: Handle, but: Draft | None = None) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Key = tuple[float, ...]
 """An action as what it can be found by."""
+Standing = tuple[int, bool]
+"""What a draft holds for: a version of its session, and whether frames may be extrapolated."""
 
 
 def key_of(action: ActionVector) -> Key:
@@ -37,6 +39,7 @@ class Draft:
     """
 
     proposal: Proposal
+    standing: Standing
     begun: float
     guessed: bool
     picture: Picture | None = None
@@ -46,25 +49,23 @@ class Draft:
 
 @dataclass(slots=True)
 class DraftBook:
-    """A session's drafts by action. Those for another version of the session are never found: a draft outlives
-    neither a tick nor a reset."""
+    """A session's drafts by action. Those for another standing are never found: a draft outlives neither a tick nor a
+    reset, nor the switch that would have made another frame."""
 
     drafts: dict[Key, Draft] = field(default_factory=dict)
 
     def add(self, draft: Draft) -> None:
         self.drafts[key_of(draft.proposal.action)] = draft
 
-    def find(self, action: ActionVector, version: int) -> Draft | None:
+    def find(self, action: ActionVector, standing: Standing) -> Draft | None:
         """The draft for `action`, if there is one that still holds."""
         draft = self.drafts.get(key_of(action))
-        return draft if draft is not None and draft.proposal.version == version else None
+        return draft if draft is not None and draft.standing == standing else None
 
-    def guesses(self, version: int) -> int:
+    def guesses(self, standing: Standing) -> int:
         """How many of those that still hold were guessed."""
-        return sum(draft.guessed and draft.proposal.version == version for draft in self.drafts.values())
+        return sum(draft.guessed and draft.standing == standing for draft in self.drafts.values())
 
-    def clear(self) -> int:
-        """Drops all; returns how many there were."""
-        count = len(self.drafts)
+    def clear(self) -> None:
+        """Drops all."""
         self.drafts.clear()
-        return count

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dreamcade.core.types import ActionVector, FrameTiming, Tally
 from dreamcade.engine.clock import RateMeter
 from dreamcade.engine.course import Course
+from dreamcade.engine.drafts import Standing
 from dreamcade.engine.mailbox import Input, Mailbox
 from dreamcade.engine.modes import Modes, lacking
 from dreamcade.engine.proposal import Dreamed
@@ -96,6 +97,7 @@ class Handle:
         self.mailbox = Mailbox(self.session.engine.world.controls.idle())
         self.used, _ = self.mailbox.take()
         self.course = Course(self.session.engine.world.predictor)
+        self._lacking = lacking(self.session.engine.world)
 
     def input(self, action: ActionVector, sequence: int, client_ms: float) -> None:
         """The player's action float32 `[A]`; the newest (highest `sequence`) is used by the next tick and stays in
@@ -108,16 +110,21 @@ class Handle:
     @property
     def modes(self) -> Modes:
         """What is on: what is wanted, less what the world lacks."""
-        off = dict.fromkeys(lacking(self.session.engine.world), False)
+        off = dict.fromkeys(self._lacking, False)
         return dataclasses.replace(self.wanted_modes, pipeline=self.loop.pipeline, **off)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What this world lacks, and which command changes that."""
         reasons: dict[str, list[str]] = {}
-        for mode, reason in lacking(self.session.engine.world).items():
+        for mode, reason in self._lacking.items():
             reasons.setdefault(reason, []).append(mode.replace("_", "-"))
         return tuple(f"No {' or '.join(modes)} in this world: {reason}" for reason, modes in reasons.items())
+
+    @property
+    def standing(self) -> Standing:
+        """What a draft that is made now holds for."""
+        return self.session.version, self.modes.extrapolation
 
     def set_modes(
         self,
