@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dreamcade.core.errors import BadInputError
-from dreamcade.core.types import ActionVector, Frame, FrameKind, FrameTiming
+from dreamcade.core.types import ActionVector, Frame, FrameKind, FrameTiming, Pixels
 from dreamcade.dynamics.extrapolation import curvature
 from dreamcade.engine.noise import tick_noise
 from dreamcade.engine.opening import Opening
@@ -36,6 +36,7 @@ class Passes:
         self.dynamics = self._prepare(world.dynamics)
         self.extrapolator = self._prepare(world.extrapolator) if world.extrapolator is not None else None
         self.slots = Slots(self.dynamics, _FIRST_ROWS)
+        self._drawing = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     @torch.inference_mode()
     def compute(
@@ -108,22 +109,20 @@ class Passes:
 
     @torch.inference_mode()
     def draw(self, dreamed: Sequence[Dreamed]) -> list[Frame]:
-        """Decodes latents as one batch; touches no session."""
-        watch = Stopwatch(self.device)
-        pixels = self.codec.decode_pixels(torch.stack([d.latent for d in dreamed]))
-        watch.stop()
-        shown = pixels.cpu().numpy()  # on a GPU this waits for the work that is timed
-        frames = []
-        for one, own in zip(dreamed, shown, strict=True):
-            queue_ms = (watch.began - one.watch.ended) * 1000.0
-            frames.append(
-                Frame(
-                    own,
-                    one.tick,
-                    FrameTiming(one.watch.milliseconds, watch.milliseconds, queue_ms=queue_ms, kind=one.kind),
-                )
-            )
-        return frames
+        """Decodes latents as one batch; touches no session.
+
+        On a GPU it has a stream of its own, so that drawing a frame waits for that frame's pass and for no other.
+        """
+        with torch.cuda.stream(self._drawing):
+            for one in dreamed:
+                if self._drawing is not None:
+                    one.watch.hold(self._drawing)
+                    one.latent.record_stream(self._drawing)
+            watch = Stopwatch(self.device)
+            pixels = self.codec.decode_pixels(torch.stack([d.latent for d in dreamed]))
+            watch.stop()
+            shown = pixels.cpu().numpy()  # on a GPU this waits for the work that is timed
+        return [_frame(one, own, watch) for one, own in zip(dreamed, shown, strict=True)]
 
     @torch.inference_mode()
     def observe(self, row: int, opening: Opening) -> None:
@@ -141,3 +140,9 @@ class Passes:
 
     def _cast(self, tensor: Tensor) -> Tensor:
         return tensor.to(device=self.device, dtype=self.dtype)
+
+
+def _frame(dreamed: Dreamed, pixels: Pixels, watch: Stopwatch) -> Frame:
+    queue_ms = (watch.began - dreamed.watch.ended) * 1000.0
+    timing = FrameTiming(dreamed.watch.milliseconds, watch.milliseconds, queue_ms=queue_ms, kind=dreamed.kind)
+    return Frame(pixels, dreamed.tick, timing)

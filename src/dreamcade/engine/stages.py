@@ -29,3 +29,8 @@ class Stopwatch:
         if self._events:
             return float(self._events[0].elapsed_time(self._events[1]))
         return (self.ended - self.began) * 1000.0
+
+    def hold(self, stream: torch.cuda.Stream) -> None:
+        """On a GPU: what `stream` is given from now on waits until the work is done; this thread does not."""
+        if self._events:
+            stream.wait_event(self._events[1])
