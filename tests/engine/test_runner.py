@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
 import torch
 
 from dreamcade.core.errors import BadInputError, UnknownNameError
-from dreamcade.core.types import Pixels
+from dreamcade.core.types import FrameKind, FrameTiming, Pixels
 from dreamcade.engine import EncodedFrame, Engine, GameLoop
+from dreamcade.engine.modes import Modes
+from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.world import World
 
 PERIOD = 1 / 50
@@ -365,3 +368,78 @@ def test_an_engine_plays_in_one_loop(engine: Engine, loop: GameLoop) -> None:
     other = GameLoop(engine, raw)
     other.start()
     other.stop()
+
+
+@pytest.mark.parametrize("pipeline", [True, False])
+def test_with_everything_on_the_world_is_what_is_shown(
+    swift_world: World, pipeline: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads, drafts, extrapolation: what was taken, replayed plainly, gives the frames that were shown."""
+    engine = Engine(swift_world, device="cpu", dtype=torch.float32)
+    taken: list[Proposal] = []
+    commit = engine.passes.commit
+
+    def watched(proposals: Sequence[Proposal]) -> list[Dreamed]:
+        taken.extend(proposals)
+        return commit(proposals)
+
+    monkeypatch.setattr(engine.passes, "commit", watched)
+    engine.open_session().step([0, 0])
+    loop, screen = GameLoop(engine, raw, pipeline=pipeline), Screen()
+    loop.start()
+    taken.clear()
+    handle = loop.attach(engine.open_session(seed=4), screen, modes=Modes(in_between=True))
+    rng = np.random.default_rng(0)
+    for sequence in range(60):
+        handle.input([float(rng.choice([-1, 0, 1])), float(rng.integers(2))], sequence + 1, 0.0)
+        time.sleep(float(rng.uniform(0, 0.03)))
+    screen.wait_frames(20)
+    loop.stop()
+    twin_engine = Engine(swift_world, device="cpu", dtype=torch.float32)
+    twin = twin_engine.open_session(seed=4)
+    right = {0: twin.frame.pixels}
+    for proposal in taken:
+        extrapolated = proposal.dreamed.kind is FrameKind.EXTRAPOLATED
+        again = twin_engine.extrapolate(twin, proposal.action) if extrapolated else None
+        twin_engine.commit([again] if again else twin_engine.propose([(twin, proposal.action)]))
+        right[twin.tick] = twin.frame.pixels
+    shown = [frame for frame in screen.frames if frame.timing.kind is not FrameKind.IN_BETWEEN]
+    ticks = [frame.tick for frame in shown]
+    assert ticks == sorted(set(ticks)), "no frame twice, none after a newer one"
+    for frame in shown:
+        pixels = np.frombuffer(frame.data, np.uint8).reshape(right[0].shape)
+        assert np.abs(pixels.astype(int) - right[frame.tick]).max() <= 1  # batches of other sizes round otherwise
+    sequences = [frame.sequence for frame in shown]
+    assert sequences == sorted(sequences)
+    tally = handle.tally
+    assert tally.computed + tally.extrapolated == len(taken)
+    assert tally.extrapolated > 0
+
+
+def test_a_new_input_may_pull_its_tick_forward_but_the_rate_stays(engine: Engine, loop: GameLoop) -> None:
+    screen = Screen()
+    handle = loop.attach(engine.open_session(seed=1), screen)
+    screen.wait_frames(3)
+    began, first = time.perf_counter(), screen.frames[-1].tick
+    sequence = 0
+    while time.perf_counter() - began < 1.0:
+        sequence += 1
+        handle.input([float(sequence % 2), 0], sequence, 0.0)
+        time.sleep(0.002)
+    spent = time.perf_counter() - began
+    ticks = screen.frames[-1].tick - first
+    assert ticks <= spent / PERIOD + 1.5, "more ticks than the world has"
+
+
+def test_steady_play_asks_the_system_for_no_memory(engine: Engine, loop: GameLoop) -> None:
+    """What a frame needs is there from the frame before: no new pages, tick after tick."""
+    screen = Screen()
+    loop.attach(engine.open_session(seed=1), screen)
+    screen.wait_frames(30)
+    counts = []
+    for wanted in (60, 90, 120):
+        screen.frames[:] = [EncodedFrame(b"", 0, 0, 0.0, FrameTiming(), 0, 0.0)] * len(screen.frames)  # keeps nothing
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        screen.wait_frames(wanted)
+        counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    assert min(counts) < 60, f"pages touched for the first time in 30 frames: {counts}"
