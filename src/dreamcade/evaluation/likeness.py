@@ -79,7 +79,7 @@ def _play(
 def _score(
     network: LPIPS | None, real: Pixels, full: Pixels, frames: Pixels, still: Pixels, share: float
 ) -> NDArray[np.float64]:
-    looked = slice(LOOKED - 1, None, LOOKED)
+    looked = slice(min(LOOKED, len(real)) - 1, None, LOOKED)
     distances = [np.nan, np.nan]
     if network is not None:
         mine = {"mine": frames[looked]}
