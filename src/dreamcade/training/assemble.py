@@ -121,10 +121,10 @@ def assemble_world(
         card=card_figures(reports) | card_notes(notes_file) | world_card(dataset, codec_facts, dynamics_facts),
         clip=report_clip(reports),
     )
-    return _keep_predictor(bundle, world).save(world)
+    return keep_predictor(bundle, world).save(world)
 
 
-def _keep_predictor(bundle: World, folder: Path) -> World:
+def keep_predictor(bundle: World, folder: Path) -> World:
     """`bundle` with the predictor of the world in `folder`, if there is one for the same controls: how people play does
     not change with new weights."""
     if not (folder / PREDICTOR_FILE).is_file():

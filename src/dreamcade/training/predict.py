@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,7 +116,11 @@ def _facts(
 
 def _plain(rate: HitRates) -> dict[str, Any]:
     """As JSON, which knows no NaN."""
+
+    def number(value: float) -> float | None:
+        return value if math.isfinite(value) else None
+
     return {
-        name: [None if v != v else v for v in value] if isinstance(value, tuple) else value
+        name: [number(v) for v in value] if isinstance(value, tuple) else number(value)
         for name, value in dataclasses.asdict(rate).items()
     }

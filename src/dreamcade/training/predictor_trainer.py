@@ -31,7 +31,7 @@ class PredictorSettings(JsonConfig):
     """`length` is in ticks; of the stretches of play, a share `keyed` is as keys would have done it; `changes` is how
     much more it counts to find the right change, where there is one."""
 
-    steps: int = 1500
+    steps: int = 1000
     batch: int = 32
     length: int = 96
     rate: float = 4e-3
@@ -137,4 +137,6 @@ def measure_predictor(predictor: ActionPredictor, dataset: Dataset, progress: Pr
     usual = usual_push([dataset.actions(episode) for episode in dataset.episodes("train")], controls)
     rng = np.random.default_rng(0)
     others = guess_play(predictor, [as_keys(play, controls, usual, rng) for play in plays], progress)
-    return rates | {"where it is on keys": joined(guesses).rates(keyed), "as if on keys": joined(others).rates()}
+    if keyed.any():
+        rates["where it is on keys"] = joined(guesses).rates(keyed)
+    return rates | {"as if on keys": joined(others).rates()}
