@@ -31,7 +31,7 @@ class PredictorSettings(JsonConfig):
     """`length` is in ticks; of the stretches of play, a share `keyed` is as keys would have done it; `changes` is how
     much more it counts to find the right change, where there is one."""
 
-    steps: int = 1000
+    steps: int = 500
     batch: int = 32
     length: int = 96
     rate: float = 4e-3
