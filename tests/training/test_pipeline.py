@@ -63,6 +63,10 @@ def test_record_train_bundle_play(recording: Path, tmp_path: Path) -> None:
     session = Engine(loaded, device="cpu").open_session(seed=1)
     frames = [session.step({"steer": -1.0, "gas": 1.0}).pixels for _ in range(5)]
     assert frames[0].shape == (160, 240, 3) and frames[0].dtype == np.uint8
+    run("train", "predictor", str(recording), "--world", str(world), "--steps", "2", "--levels", "4,2,2")
+    run("train", "bundle", str(recording), "--world", str(world), "--title", "Anew")
+    anew = World.load(world)
+    assert anew.manifest.title == "Anew" and anew.predictor is not None
 
 
 def test_the_whole_world_in_one_go(recording: Path, tmp_path: Path) -> None:

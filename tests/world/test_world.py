@@ -11,8 +11,16 @@ import pytest
 import torch
 
 from dreamcade.core.errors import BadInputError, UnknownNameError, WorldError
+from dreamcade.dynamics import ActionPredictor, PredictorConfig
 from dreamcade.world import World
-from dreamcade.world.manifest import CLIP_FILE, CODEC_FILE, DYNAMICS_FILE, HASHED_FILES, STARTS_FILE
+from dreamcade.world.manifest import (
+    CLIP_FILE,
+    CODEC_FILE,
+    DYNAMICS_FILE,
+    HASHED_FILES,
+    PREDICTOR_FILE,
+    STARTS_FILE,
+)
 
 
 @pytest.fixture
@@ -53,6 +61,65 @@ def test_a_clip_goes_with_the_world(tiny_world: World, tmp_path: Path) -> None:
     tiny_world.save(folder)
     assert World.load(folder).clip is None
     assert not (folder / CLIP_FILE).exists()
+
+
+def with_predictor(world: World) -> World:
+    """Thirds of the axis; random weights."""
+    predictor = ActionPredictor(PredictorConfig((3, 1), 4, width=8))
+    predictor.places.copy_(torch.tensor([[0, 0], [1, 0], [-3, 1], [2, 1]]))
+    return world.with_predictor(predictor)
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_a_predictor_goes_with_the_world(tiny_world: World, tmp_path: Path, half: bool) -> None:
+    made = with_predictor(tiny_world)
+    saved = made.save(tmp_path / "toy", half=half)
+    loaded = World.load(tmp_path / "toy")
+    assert made.predictor is not None and loaded.predictor is not None
+    assert loaded.predictor.config == made.predictor.config
+    assert torch.equal(loaded.predictor.vocabulary, made.predictor.vocabulary)  # thirds, though weights are halved
+    assert PREDICTOR_FILE in saved.manifest.files
+    assert World.load(tmp_path / "toy").save(tmp_path / "other").predictor is not None
+    tiny_world.save(tmp_path / "toy")
+    assert World.load(tmp_path / "toy").predictor is None
+
+
+def test_a_predictor_is_no_part_of_how_a_world_plays(tiny_world: World) -> None:
+    assert with_predictor(tiny_world).identity == tiny_world.identity
+
+
+def test_a_predictor_for_other_controls_is_refused(tiny_world: World, tmp_path: Path) -> None:
+    with pytest.raises(WorldError, match=r"predictor is for 3 controls and the world has 2; train it from recordings"):
+        tiny_world.with_predictor(ActionPredictor(PredictorConfig((2, 2, 2), 4)))
+    with_predictor(tiny_world).save(tmp_path / "toy")
+    edit_manifest(tmp_path / "toy", predictor={"levels": [3], "vocabulary": 4, "width": 8})
+    with pytest.raises(WorldError, match="predictor is for 1 controls"):
+        World.load(tmp_path / "toy")
+
+
+def test_a_damaged_predictor_is_named(tiny_world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    with_predictor(tiny_world).save(folder)
+    config = json.loads((folder / "world.json").read_text())["predictor"]
+    for changes, said in (
+        ({"levels": [0, 1]}, r"world\.json: a grid needs a whole number of levels"),
+        ({"vocabulary": 0}, r"world\.json: a predictor's vocabulary"),
+        ({"vocabulary": 5}, r"predictor\.safetensors does not fit the config"),
+        ({"depth": 5}, "does not know depth"),
+    ):
+        edit_manifest(folder, predictor={**config, **changes})
+        with pytest.raises(WorldError, match=said):
+            World.load(folder)
+    edit_manifest(folder, predictor=config)
+    (folder / PREDICTOR_FILE).write_bytes(b"no weights")
+    with pytest.raises(WorldError, match=r"predictor\.safetensors is damaged or was changed"):
+        World.load(folder)
+    rehash(folder, PREDICTOR_FILE)
+    with pytest.raises(WorldError, match=r"predictor\.safetensors is damaged"):
+        World.load(folder)
+    (folder / PREDICTOR_FILE).unlink()
+    with pytest.raises(WorldError, match=r"predictor\.safetensors is missing"):
+        World.load(folder)
 
 
 def test_half_precision_is_loaded_as_float32(folder: Path, tiny_world: World) -> None:

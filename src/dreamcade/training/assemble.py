@@ -14,13 +14,14 @@ from torch import Tensor
 
 from dreamcade.codec import Codec, CodecConfig
 from dreamcade.core.checkpoint import load_tensors, load_weights
-from dreamcade.core.errors import BadInputError, CheckpointError
+from dreamcade.core.errors import BadInputError, CheckpointError, WorldError
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dynamics import Dynamics, DynamicsConfig
 from dreamcade.training.latent_store import expect_encoder
+from dreamcade.training.predict import PREDICTOR_CARD
 from dreamcade.training.starts import choose_starts, named_starts
 from dreamcade.world import World
-from dreamcade.world.manifest import CLIP_FILE, check_name
+from dreamcade.world.manifest import CLIP_FILE, PREDICTOR_FILE, check_name
 
 FIGURES_FILE = "figures.json"
 CARD_FIGURES = {
@@ -120,7 +121,24 @@ def assemble_world(
         card=card_figures(reports) | card_notes(notes_file) | world_card(dataset, codec_facts, dynamics_facts),
         clip=report_clip(reports),
     )
-    return bundle.save(world)
+    return keep_predictor(bundle, world).save(world)
+
+
+def keep_predictor(bundle: World, folder: Path) -> World:
+    """`bundle` with the predictor of the world in `folder`, if there is one for the same controls: how people play does
+    not change with new weights."""
+    if not (folder / PREDICTOR_FILE).is_file():
+        return bundle
+    try:
+        before = World.load(folder)
+    except WorldError:  # damaged, and about to be replaced
+        return bundle
+    if before.predictor is None or before.controls.names != bundle.controls.names:
+        return bundle
+    said = {section: before.manifest.card[section] for section in PREDICTOR_CARD if section in before.manifest.card}
+    card = {**bundle.manifest.card, **said}
+    kept = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, card=card))
+    return kept.with_predictor(before.predictor)
 
 
 def with_card(world: World, reports: Sequence[Path], notes_file: Path | None = None) -> World:

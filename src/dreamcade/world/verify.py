@@ -23,8 +23,20 @@ def verify_world(name: str | Path) -> list[str]:
     return [
         f"{len(world.manifest.files)} files match their hashes",
         f"weights fit their configs ({_count(world)} parameters)",
+        *_verify_predictor(world),
         *_verify_starts(world),
     ]
+
+
+@torch.inference_mode()
+def _verify_predictor(world: World) -> Iterator[str]:
+    if world.predictor is None:
+        return
+    logits, _ = world.predictor.step(torch.from_numpy(world.controls.idle())[None])
+    if not bool(torch.isfinite(logits).all()):
+        raise WorldError("the predictor makes values that are not finite when nothing is pressed; train it again")
+    levels = ", ".join(map(str, world.predictor.config.levels))
+    yield f"the predictor chooses from {world.predictor.config.vocabulary} actions, on {levels} levels"
 
 
 def _verify_starts(world: World) -> Iterator[str]:

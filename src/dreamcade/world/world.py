@@ -147,7 +147,7 @@ class World:
         `half` stores weights as float16. A folder that holds anything but a bundle is left alone: `BadInputError`.
         """
         folder = Path(folder)
-        _check_target(folder)
+        check_target(folder)
         with atomic_folder(folder) as temporary:
             for file, module in self._modules().items():
                 tensors = module.state_dict()
@@ -271,7 +271,8 @@ def _check_predictor(manifest: WorldManifest, config: PredictorConfig) -> None:
         )
 
 
-def _check_target(folder: Path) -> None:
+def check_target(folder: Path) -> None:
+    """Raises `BadInputError` where a world cannot be saved: a file, or a folder that holds other things."""
     if not folder.exists():
         return
     if not folder.is_dir():
