@@ -18,7 +18,7 @@ def swift_world(tiny_world: World) -> World:
         torch.manual_seed(1)
         actions = list(itertools.product((-1.0, -0.5, 0.0, 0.5, 1.0), (0.0, 1.0)))
         predictor = ActionPredictor(PredictorConfig(levels=(2, 1), vocabulary=len(actions), width=8))
-        predictor.vocabulary.copy_(torch.tensor(actions))
+        predictor.places.copy_(torch.tensor(actions) * torch.tensor([2, 1]))
     sizes = tiny_world.dynamics.config
     config = ExtrapolationConfig(action_distance=0.6, curvature=3.0, most_skips=2)
     extrapolator = Extrapolator(config, sizes.tokens, sizes.latent_channels)

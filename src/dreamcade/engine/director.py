@@ -123,7 +123,7 @@ class Director:
         if course.foresight is None or course.known != handle.session.version or not course.foreknowledge.worthwhile:
             return []
         likeliest = course.foresight.likeliest(self.idle.breadth(sessions), LEAST_CHANCE)
-        return [action for action, _ in likeliest if course.book.find(action, handle.standing) is None]
+        return [action for action in likeliest if course.book.find(action, handle.standing) is None]
 
     def _keep(self, drafts: Sequence[tuple[Handle, Draft]]) -> None:
         made: dict[Handle, list[Draft]] = {}
@@ -224,5 +224,7 @@ class Director:
         assert take.proposal is not None
         if course.known != take.proposal.version:  # reset, restored or stepped by others since
             course.foresight.forget()
+            for action in self.engine.history(handle.session)[:-1]:
+                course.foresight.tell(action)
         course.foresight.tell(take.used.action)
         course.known = handle.session.version

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dreamcade.core.device import cpu_threads, fast_dtype, keep_freed_memory, resolve_device
@@ -140,6 +142,10 @@ class Engine:
             return False
         distance, curvature = self.home.run(lambda: self._open(session).smoothness(session, action))
         return self.limits.allow(distance, curvature, session.skips)
+
+    def history(self, session: Session) -> NDArray[np.float32]:
+        """The last actions that `session` has taken, float32 `[history, A]`, newest last."""
+        return self.home.run(lambda: self._open(session).history(session))
 
     @property
     def limits(self) -> Limits | None:

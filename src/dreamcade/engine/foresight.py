@@ -14,23 +14,27 @@ class Foresight:
 
     def __init__(self, predictor: ActionPredictor) -> None:
         self._predictor = predictor
+        self._known = {tuple(action) for action in predictor.vocabulary.tolist()}
         self._memory: Memory | None = None
-        self._chances: torch.Tensor | None = None
+        self._logits: torch.Tensor | None = None
+        self._last: ActionVector | None = None
 
     def forget(self) -> None:
         """Another play begins."""
-        self._memory = self._chances = None
+        self._memory = self._logits = self._last = None
 
     @torch.inference_mode()
     def tell(self, action: ActionVector) -> None:
         """The action `[A]`, on the grid, that a tick has taken."""
-        logits, self._memory = self._predictor(torch.from_numpy(action)[None, None], self._memory)
-        self._chances = logits[0, 0].softmax(0)
+        logits, self._memory = self._predictor.step(torch.from_numpy(action)[None], self._memory)
+        self._logits, self._last = logits[0], action
 
-    def likeliest(self, count: int, least: float) -> list[tuple[ActionVector, float]]:
-        """Up to `count` next actions and their chances, likeliest first; none below the chance `least`."""
-        if self._chances is None:
+    def likeliest(self, count: int, least: float) -> list[ActionVector]:
+        """Up to `count` next actions, likeliest first; none below the chance `least`. Of a player who does what nobody
+        in the recordings did, "the same again" is expected first."""
+        if self._logits is None or self._last is None:
             return []
-        chances, places = self._chances.topk(min(count, len(self._chances)))
-        actions = self._predictor.vocabulary[places].numpy()
-        return [(a, float(p)) for a, p in zip(actions, chances.tolist(), strict=True) if p >= least]
+        actions, chances = self._predictor.likeliest(self._logits, min(count, len(self._known)))
+        named = [a for a, chance in zip(actions.numpy(), chances.tolist(), strict=True) if chance >= least]
+        unheard = tuple(self._last.tolist()) not in self._known
+        return [self._last, *named][:count] if unheard else named

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dreamcade.core.errors import BadInputError
@@ -35,6 +36,7 @@ class Passes:
         self.codec = self._prepare(world.codec)
         self.dynamics = self._prepare(world.dynamics)
         self.extrapolator = self._prepare(world.extrapolator) if world.extrapolator is not None else None
+        self._grid = world.predictor.grid if world.predictor is not None else None
         self.slots = Slots(self.dynamics, _FIRST_ROWS)
         self._drawing = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
@@ -98,6 +100,11 @@ class Passes:
         if session.curvature is None:
             session.curvature = float(curvature(state.recent(self.slots.index([session.row]))))
         return float(np.linalg.norm(action - last)), session.curvature
+
+    def history(self, session: Session) -> NDArray[np.float32]:
+        """The last actions that were taken, float32 `[history, A]`, on the grid."""
+        actions = self.slots.state.actions[session.row].float().cpu().numpy()
+        return actions if self._grid is None else self._grid.snap(actions)
 
     @torch.inference_mode()
     def newest(self, session: Session) -> Dreamed:
