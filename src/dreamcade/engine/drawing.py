@@ -84,7 +84,12 @@ class FrameDrawer:
         began = time.perf_counter()
         data = self._encode(frame.pixels)
         ended = time.perf_counter()
-        timing = dataclasses.replace(frame.timing, encode_ms=(ended - began) * 1000.0, wait_ms=job.wait_ms)
+        timing = dataclasses.replace(
+            frame.timing,
+            encode_ms=(ended - began) * 1000.0,
+            wait_ms=job.wait_ms,
+            ready_ms=(ended - job.taken) * 1000.0 if job.taken else 0.0,
+        )
         encoded = EncodedFrame(
             data, frame.tick, job.sequence, job.client_ms, timing, handle.late, handle.meter.mark(ended)
         )

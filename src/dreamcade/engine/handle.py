@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dreamcade.core.types import ActionVector, FrameTiming
+from dreamcade.core.types import ActionVector, FrameTiming, Tally
 from dreamcade.engine.clock import RateMeter
 from dreamcade.engine.engine import Dreamed
 from dreamcade.engine.mailbox import Input, Mailbox
+from dreamcade.engine.modes import Modes, lacking
 from dreamcade.engine.session import Session, check_seed
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class EncodedFrame:
     timing: FrameTiming
     late: int
     fps: float
+    tally: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class FrameJob:
     sequence: int
     client_ms: float
     wait_ms: float = 0.0
+    taken: float = 0.0
+    """When the tick took its input (our seconds)."""
 
 
 Sink = Callable[[EncodedFrame], None]
@@ -85,6 +89,26 @@ class Handle:
         force until another comes. Raises `BadInputError` for a bad action."""
         checked = self.session.engine.world.controls.validate(action)
         self.mailbox.put(Input(checked, int(sequence), float(client_ms), time.perf_counter()))
+
+    @property
+    def modes(self) -> Modes:
+        """What is really on."""
+        return Modes(pipeline=True, speculation=False, extrapolation=False, in_between=False)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is off because the world lacks something, and which command changes that."""
+        reasons = lacking(self.session.engine.world)
+        return tuple(f"{mode.replace('_', '-').capitalize()} is off: {why}" for mode, why in reasons.items())
+
+    def set_modes(
+        self,
+        speculation: bool | None = None,
+        extrapolation: bool | None = None,
+        in_between: bool | None = None,
+        pipeline: bool | None = None,
+    ) -> None:
+        """Switches modes; one that the world lacks stays off."""
 
     def pause(self) -> None:
         """No more ticks until `resume`."""

@@ -141,7 +141,7 @@ class GameLoop:
         if not self.paced:  # what was shown before, a session's first frame too, must not be left out for these
             self._drawer.wait_for_room()
         for handle, dreamed in made.items():
-            self._show(handle, dreamed, waited[handle])
+            self._show(handle, dreamed, waited[handle], began)
 
     def _dream(self, handles: Sequence[Handle]) -> dict[Handle, Dreamed]:
         try:
@@ -160,9 +160,10 @@ class GameLoop:
                 self._fail(handle, error)
         return dreamed
 
-    def _show(self, handle: Handle, dreamed: Dreamed, wait_ms: float = 0.0) -> None:
+    def _show(self, handle: Handle, dreamed: Dreamed, wait_ms: float = 0.0, taken: float = 0.0) -> None:
         if handle.attached:
-            self._drawer.offer(handle, FrameJob(dreamed, handle.used.sequence, handle.used.client_ms, wait_ms))
+            job = FrameJob(dreamed, handle.used.sequence, handle.used.client_ms, wait_ms, taken)
+            self._drawer.offer(handle, job)
 
     @staticmethod
     def _fail(handle: Handle, error: Exception) -> None:
