@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from dreamcade.core.types import Frame, Pixels
+from dreamcade.core.types import Frame, Pixels, Tally
 from dreamcade.engine.engine import Engine
 from dreamcade.engine.handle import EncodedFrame, FrameJob, Handle
 
@@ -90,9 +90,10 @@ class FrameDrawer:
             wait_ms=job.wait_ms,
             ready_ms=(ended - job.taken) * 1000.0 if job.taken else 0.0,
         )
-        encoded = EncodedFrame(
-            data, frame.tick, job.sequence, job.client_ms, timing, handle.late, handle.meter.mark(ended)
-        )
+        rate = handle.meter.mark(ended)
+        handle.drawn += 1
+        tally = Tally(computed=handle.drawn)
+        encoded = EncodedFrame(data, frame.tick, job.sequence, job.client_ms, timing, handle.late, rate, tally)
         with handle.delivering:
             if handle.attached:
                 handle.sink(encoded)

@@ -72,6 +72,7 @@ class Handle:
     paused: bool = False
     attached: bool = True
     late: int = 0
+    drawn: int = 0
     wants_frame: bool = True
     """The newest frame is shown once without stepping: after attaching."""
     wanted_reset: ResetRequest | None = None
