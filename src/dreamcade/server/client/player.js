@@ -34,6 +34,7 @@ export class Player {
   latencies = new Latencies();
   paused = false;
   world = null;
+  modes = null; // as the engine told them last; null until it has answered
   #words = null;
 
   /** `onLeave()` when the player goes back to the gallery. */
@@ -129,6 +130,7 @@ export class Player {
 
   /** Asks the engine for modes, {name: true or false}; it answers with those that are really on. */
   setModes(modes) {
+    this.modes = null;
     this.#connection.setModes(modes);
   }
 
@@ -201,7 +203,10 @@ export class Player {
       },
       onWaking: () => this.#veil.show("waking", words.waking, words.loading, [back]),
       onReady: () => this.#ready(),
-      onModes: (modes) => { if (!isRealGame(this.world)) this.#switches.show(modes); },
+      onModes: (modes) => {
+        this.modes = modes;
+        if (!isRealGame(this.world)) this.#switches.show(modes);
+      },
       onFrame: (frame) => {
         this.#screen.show(frame); // its decoding starts before anything else
         this.latencies.arrived(frame);
