@@ -33,7 +33,7 @@ NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Timed changes of the controls, in milliseconds: `total` `[N]`, and every stage `[N]`. Stages add up to the total."""
+    """Timed changes of the controls in milliseconds: `total` `[N]`, and the stages `[N]` that add up to it."""
 
     total: NDArray[np.float64]
     stages: Mapping[str, NDArray[np.float64]]

@@ -36,5 +36,5 @@ def plot_latency(changes: Changes, effective_ms: float, title: str) -> bytes:
         label = f"effective (amortized): {effective_ms:.0f} ms"
         spread.axvline(effective_ms, color=COLOURS["dynamics"], lw=1.2, label=label)
         spread.set(title=f"{len(changes.total)} changes of the controls", xlabel="ms", ylabel="changes")
-        spread.legend(fontsize=8)
+        spread.legend(fontsize=8, frameon=True)
         return png_of(figure)

@@ -33,7 +33,8 @@ def plan_keys(controls: Controls, seconds: float, seed: int = 0) -> list[KeyEven
     events: list[KeyEvent] = []
     used: set[str] = set()
     pedal_is_held = False
-    for control in (*controls.axes, *controls.buttons):
+    everything: list[Axis | Button] = [*controls.axes, *controls.buttons]
+    for control in everything:
         two_way = isinstance(control, Axis) and control.low < 0
         codes = [code for code in _first_keys(control) if code not in used]
         if not codes:
