@@ -73,6 +73,7 @@ class Handle:
     attached: bool = True
     late: int = 0
     drawn: int = 0
+    pipeline: bool = True
     wants_frame: bool = True
     """The newest frame is shown once without stepping: after attaching."""
     wanted_reset: ResetRequest | None = None
@@ -94,7 +95,7 @@ class Handle:
     @property
     def modes(self) -> Modes:
         """What is really on."""
-        return Modes(pipeline=True, speculation=False, extrapolation=False, in_between=False)
+        return Modes(pipeline=self.pipeline, speculation=False, extrapolation=False, in_between=False)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -110,6 +111,7 @@ class Handle:
         pipeline: bool | None = None,
     ) -> None:
         """Switches modes; one that the world lacks stays off."""
+        self.pipeline = self.pipeline if pipeline is None else pipeline
 
     def pause(self) -> None:
         """No more ticks until `resume`."""
