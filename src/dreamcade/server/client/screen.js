@@ -1,5 +1,7 @@
 // Frames → canvas. JPEGs are decoded off the main thread; a frame that was overtaken is never drawn.
 
+import { decodePicture } from "./picture.js";
+
 const GLOW_EVERY_MS = 240;
 
 export class Screen {
@@ -54,26 +56,26 @@ export class Screen {
       const frame = this.#pending;
       const generation = this.generation;
       this.#pending = null;
-      let bitmap;
+      let picture;
       try {
-        bitmap = await createImageBitmap(new Blob([frame.image], { type: "image/jpeg" }));
+        picture = await decodePicture(frame.image);
       } catch {
         continue; // one damaged image is not worth stopping the game for: the next frame is on its way
       }
-      if (generation === this.generation) this.#draw(bitmap, frame);
-      bitmap.close();
+      if (generation === this.generation) this.#draw(picture, frame);
+      picture.close();
     }
     this.#decoding = false;
   }
 
-  #draw(bitmap, frame) {
+  #draw(picture, frame) {
     frame.decodedMs = performance.now();
-    this.#context.drawImage(bitmap, 0, 0, this.#canvas.width, this.#canvas.height);
+    this.#context.drawImage(picture, 0, 0, this.#canvas.width, this.#canvas.height);
     const now = performance.now();
     this.#await(frame);
     if (now - this.#lastGlow > GLOW_EVERY_MS && !this.#still.matches) {
       this.#lastGlow = now;
-      this.#glow.drawImage(bitmap, 0, 0, this.#glow.canvas.width, this.#glow.canvas.height);
+      this.#glow.drawImage(picture, 0, 0, this.#glow.canvas.width, this.#glow.canvas.height);
     }
     this.#onShown(frame, now);
   }
