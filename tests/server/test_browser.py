@@ -463,17 +463,20 @@ def test_every_change_is_timed_from_its_event_to_its_paint(serve: Serve, context
     assert not page.errors
 
 
-@pytest.mark.parametrize("width", [1280, 420])
-def test_modes_are_switched_in_the_details(serve: Serve, browser: Any, toy: str, width: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("width", "height", "touch"), [(1280, 800, False), (420, 800, False), (844, 390, True)])
+def test_modes_are_switched_in_the_details(
+    serve: Serve, browser: Any, toy: str, width: int, height: int, touch: bool, tmp_path: Path
+) -> None:
     server = serve(toy, free_port()).wait_until_awake()
-    context = browser.new_context(viewport={"width": width, "height": 800})
+    viewport = {"width": width, "height": height}
+    context = browser.new_context(viewport=viewport, has_touch=touch, is_mobile=touch)
     page = Page(context, server.address + "/#/toy/left").wait_for_play()
     switches = page.page.locator("#switches")
     assert switches.is_hidden()
     page.page.locator("#details").click()
     assert page.page.locator("#details").get_attribute("aria-expanded") == "true"
-    box = switches.bounding_box()
-    assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] >= 0 and box["y"] + box["height"] <= 800
+    box = page.page.locator("#switches" if width > 900 else "#panel").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] >= 0 and box["y"] + box["height"] <= height
     assert "dreamcade train predictor" in switches.locator("code").first.inner_text()
 
     def switch(mode: str) -> Any:

@@ -127,7 +127,12 @@ def _latency_lines(figures: dict[str, Any]) -> list[str]:
         f"in between {shares['in_between']:.0%}, drafted {shares['drafted']:.0%}; {hits}; modes: {on}",
         f"{figures['fps']:.1f} FPS of {figures['tick_rate']:g} at {width}x{height}; "
         f"{figures['changes']} changes by {figures['key_events']} key events",
-        f"{figures['machine']}; {figures['browser']}",
+        f"{figures['machine']}{_busy(figures)}; {figures['browser']}",
         *figures["notes"],
         figures["note"],
     ]
+
+
+def _busy(figures: dict[str, Any]) -> str:
+    load = figures["load_before"]
+    return "" if load is None else f", load {load:.1f} before"
