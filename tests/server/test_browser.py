@@ -451,7 +451,7 @@ def test_every_change_is_timed_from_its_event_to_its_paint(serve: Serve, context
     read_out = page.page.locator("#hud")
     for part in ("latency", "p95", "effective"):
         page.wait(f"Number(document.querySelector('[data-hud={part}]').textContent) > 0")
-    assert "made 100 %" in read_out.inner_text()
+    assert "made 100 %" in read_out.inner_text().replace("\u00a0", " ")
     effective, true = page.value("[dreamcade.stats.effectiveMs, dreamcade.player.latencies.summary().p50]")
     assert 0 < effective < true, "nothing is drafted here"
     page.keyboard.press("p")

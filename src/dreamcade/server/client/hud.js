@@ -54,6 +54,7 @@ export class Hud {
     entry.className = `stage-${stage}`;
     entry.title = meaning;
     const value = document.createElement("b");
+    value.textContent = "–";
     entry.append(value, ` ${label}`);
     this.#parts.bar.append(segment);
     this.#parts.legend.append(entry);
@@ -92,11 +93,11 @@ export class Hud {
     const lately = Object.fromEntries(Object.keys(now).map((name) => [name, now[name] - this.#tallies[0][name]]));
     const frames = lately.computed + lately.extrapolated + lately.inBetween;
     const drafts = lately.hits + lately.missed;
-    const share = (count, of) => `${Math.round((100 * count) / of)} %`;
+    const share = (count, of) => `${Math.round((100 * count) / of)}\u00a0%`;
     if (!frames) return "";
     const kinds = [["made", lately.computed], ["extrapolated", lately.extrapolated], ["in between", lately.inBetween]];
-    const parts = kinds.map(([what, count]) => `${what} ${share(count, frames)}`);
-    if (drafts) parts.push(`draft hits ${share(lately.hits, drafts)}`);
+    const parts = kinds.map(([what, count]) => `${what.replace(" ", "\u00a0")}\u00a0${share(count, frames)}`);
+    if (drafts) parts.push(`drafts\u00a0hit\u00a0${share(lately.hits, drafts)}`);
     return parts.join(" · ");
   }
 }
