@@ -44,7 +44,9 @@ def open_chromium() -> Iterator[Browser]:
                 "(apt-get install chromium) or with: playwright install chromium"
             )
         as_root = hasattr(os, "geteuid") and os.geteuid() == 0  # whom Chromium's sandbox refuses
-        browser = driver.chromium.launch(executable_path=path, args=[*FLAGS, *(["--no-sandbox"] if as_root else [])])
+        flags = [*FLAGS, *(["--no-sandbox"] if as_root else [])]
+        # Ctrl-C is ours to answer: Playwright would end itself before we have closed the browser.
+        browser = driver.chromium.launch(executable_path=path, args=flags, handle_sigint=False)
         try:
             yield browser
         finally:
