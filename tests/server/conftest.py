@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import threading
 import time
@@ -16,7 +17,8 @@ from starlette.testclient import TestClient
 
 from dreamcade.core.controls import Axis, Button, Controls
 from dreamcade.core.errors import UnknownNameError, WorldError
-from dreamcade.core.types import FrameTiming
+from dreamcade.core.types import FrameKind, FrameTiming, Tally
+from dreamcade.engine.modes import Modes
 from dreamcade.server.app import Limits, create_app
 from dreamcade.server.arcade import Arcade
 from dreamcade.server.encoding import encode_jpeg
@@ -103,6 +105,10 @@ class FakeEngine:
         return self.sessions[-1]
 
 
+TIMING = FrameTiming(8.0, 3.0, 2.0, 1.0, queue_ms=0.5, ready_ms=9.0, kind=FrameKind.EXTRAPOLATED, drafted=True)
+TALLY = Tally(computed=6, extrapolated=3, in_between=1, drafted=8, missed=2, wasted=5)
+
+
 @dataclass(frozen=True)
 class FakeEncodedFrame:
     data: bytes
@@ -112,9 +118,7 @@ class FakeEncodedFrame:
     timing: FrameTiming
     late: int = 0
     fps: float = 50.0
-
-
-TIMING = FrameTiming(dynamics_ms=8.0, decode_ms=3.0, encode_ms=2.0, wait_ms=1.0)
+    tally: Tally = TALLY
 
 
 class FakeHandle:
@@ -129,6 +133,8 @@ class FakeHandle:
         self.running = threading.Event()
         self.running.set()
         self.over = False
+        self.modes = Modes(pipeline=True, speculation=False, extrapolation=False, in_between=False)
+        self.notes = ("Speculation is off: make a predictor with: dreamcade train predictor DATA --world DIR",)
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
@@ -156,6 +162,11 @@ class FakeHandle:
         if start is not None:
             self.world.start(start)
         self.calls.append(f"reset {seed} {start}")
+
+    def set_modes(self, **wanted: bool | None) -> None:
+        """Everything but speculation can be switched."""
+        given = {name: on for name, on in wanted.items() if on is not None and name != "speculation"}
+        self.modes = dataclasses.replace(self.modes, **given)
 
     def detach(self) -> None:
         self.calls.append("detach")

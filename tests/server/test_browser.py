@@ -21,7 +21,9 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from dreamcade.core.types import FrameKind, FrameTiming, Tally
 from dreamcade.dataset.reader import Dataset
+from dreamcade.server.protocol import FrameMessage, pack_frame, unpack_input
 from dreamcade.world import World, shipped_worlds
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
@@ -172,7 +174,7 @@ def test_somebody_drives_for_twenty_seconds(serve: Serve, context: Any, tmp_path
         rates.append(page.value("dreamcade.stats.fps"))
     ticks, played = page.value("dreamcade.stats.tick") - first, time.monotonic() - began
     page.page.screenshot(path=tmp_path / "driving.png")
-    latency = page.value("dreamcade.stats.latencyMs")
+    latency = page.value("dreamcade.player.latencies.summary().p50")
     print(
         f"displayed {np.median(rates):.1f} fps (lowest {min(rates):.1f}), {ticks / played:.1f} ticks/s, "
         f"key to picture {latency:.0f} ms (median), screenshots in {tmp_path}"
@@ -217,7 +219,7 @@ def test_keys_reach_the_engine_and_light_up(serve: Serve, context: Any, toy: str
     assert page.value("dreamcade.player.action")["steer"] == 1
     page.page.evaluate("window.dispatchEvent(new Event('blur'))")
     assert page.value("dreamcade.player.action") == {"steer": 0, "jump": 0}
-    page.wait("dreamcade.stats.latencyMs !== null")
+    page.wait("dreamcade.latencies().changes.length > 0")
     assert not page.errors
 
 
@@ -433,6 +435,132 @@ def test_a_browser_that_cannot_read_the_page_is_told(serve: Serve, context: Any,
     assert "too old" in page.page.locator("#unsupported").inner_text()
 
 
+def test_every_change_is_timed_from_its_event_to_its_paint(serve: Serve, context: Any, toy: str) -> None:
+    server = serve(toy, free_port()).wait_until_awake()
+    page = Page(context, server.address + "/#/toy/left").wait_for_play()
+    for count in range(1, 4):
+        page.hold("ArrowLeft", seconds=0.7)  # longer than a heartbeat, which is no change and must not count
+        page.wait(f"dreamcade.latencies().changes.length === {2 * count}")
+    records = page.value("dreamcade.latencies()")
+    for change in records["changes"]:
+        assert sum(change["stages"].values()) == pytest.approx(change["totalMs"], abs=1.0)
+        assert all(value >= 0 for value in change["stages"].values()), change
+        assert change["clientMs"] <= change["sentMs"] <= change["paintedMs"] == change["clientMs"] + change["totalMs"]
+        assert change["stages"]["wait"] > 0 and change["stages"]["dynamics"] > 0 and change["stages"]["decode"] > 0
+    assert {frame["kind"] for frame in records["frames"]} == {"computed"}
+    read_out = page.page.locator("#hud")
+    for part in ("latency", "p95", "effective"):
+        page.wait(f"Number(document.querySelector('[data-hud={part}]').textContent) > 0")
+    assert "made 100 %" in read_out.inner_text().replace("\u00a0", " ")
+    effective, true = page.value("[dreamcade.stats.effectiveMs, dreamcade.player.latencies.summary().p50]")
+    assert 0 < effective < true, "nothing is drafted here"
+    page.keyboard.press("p")
+    page.keyboard.down("ArrowRight")  # while nothing is played
+    page.keyboard.press("p")
+    page.wait("dreamcade.state === 'playing'")
+    time.sleep(0.5)
+    assert len(page.value("dreamcade.latencies().changes")) == 6
+    assert not page.errors
+
+
+@pytest.mark.parametrize(("width", "height", "touch"), [(1280, 800, False), (420, 800, False), (844, 390, True)])
+def test_modes_are_switched_in_the_details(
+    serve: Serve, browser: Any, toy: str, width: int, height: int, touch: bool, tmp_path: Path
+) -> None:
+    server = serve(toy, free_port()).wait_until_awake()
+    viewport = {"width": width, "height": height}
+    context = browser.new_context(viewport=viewport, has_touch=touch, is_mobile=touch)
+    page = Page(context, server.address + "/#/toy/left").wait_for_play()
+    switches = page.page.locator("#switches")
+    assert switches.is_hidden()
+    page.page.locator("#details").click()
+    assert page.page.locator("#details").get_attribute("aria-expanded") == "true"
+    box = page.page.locator("#switches" if width > 900 else "#panel").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] >= 0 and box["y"] + box["height"] <= height
+    assert "dreamcade train predictor" in switches.locator("code").first.inner_text()
+
+    def switch(mode: str) -> Any:
+        return page.page.locator(f"[data-mode={mode}]")
+
+    assert switch("pipeline").get_attribute("aria-checked") == "true"
+    switch("pipeline").click()
+    page.wait("document.querySelector('[data-mode=pipeline]').getAttribute('aria-checked') === 'false'")
+    switch("speculation").click()
+    page.wait("dreamcade.player.modes !== null")
+    assert switch("speculation").get_attribute("aria-checked") == "false", "the world has no predictor"
+    assert page.value("document.activeElement.id") == "screen"
+    page.page.screenshot(path=tmp_path / f"details-{width}.png")
+    page.keyboard.press("i")
+    assert switches.is_hidden()
+    page.keyboard.down("Space")
+    page.wait("dreamcade.player.action.jump === 1")
+    assert not page.errors
+    context.close()
+
+
+def test_the_page_speaks_the_protocol(serve: Serve, context: Any, toy: str) -> None:
+    server = serve(toy, free_port()).wait_until_awake()
+    page = Page(context, server.address)
+    timing = FrameTiming(4, 5, 6, 7, 8, 9, FrameKind.EXTRAPOLATED, drafted=True)
+    frame = FrameMessage(b"picture", 1, 2, 3.5, timing, 30, 10, 11, Tally(12, 13, 14, 15, 16, 17))
+    read = page.page.evaluate(
+        """async (bytes) => {
+          const { unpackFrame } = await import("/client/protocol.js");
+          const frame = unpackFrame(new Uint8Array(bytes).buffer);
+          return { ...frame, image: new TextDecoder().decode(frame.image) };
+        }""",
+        list(pack_frame(frame)),
+    )
+    tally = {"computed": 12, "extrapolated": 13, "inBetween": 14, "hits": 15, "missed": 16, "wasted": 17}
+    assert read == {
+        "tick": 1, "sequence": 2, "clientMs": 3.5, "dynamicsMs": 4, "decodeMs": 5, "encodeMs": 6, "waitMs": 7,
+        "queueMs": 8, "readyMs": 9, "fps": 30, "kind": "extrapolated", "drafted": True, "late": 10, "dropped": 11,
+        "tally": tally, "image": "picture",
+    }  # fmt: skip
+    packed = page.value(
+        """import("/client/protocol.js").then(({ packInput }) =>
+             [...new Uint8Array(packInput(7, 12.5, new Float32Array([-1, 0.5])))])"""
+    )
+    sent = unpack_input(bytes(packed), 2)
+    assert (sent.sequence, sent.client_ms, sent.action.tolist()) == (7, 12.5, [-1, 0.5])
+
+
+def test_a_change_is_answered_by_the_first_frame_that_used_it(serve: Serve, context: Any, toy: str) -> None:
+    server = serve(toy, free_port()).wait_until_awake()
+    page = Page(context, server.address)
+    done = page.value(
+        """import("/client/latency.js").then(({ Latencies }) => {
+          const latencies = new Latencies();
+          const t = performance.now();
+          const frame = (sequence, at, more = {}) => ({
+            sequence, tick: sequence, arrivedMs: t + at, decodedMs: t + at + 3, kind: "computed", drafted: false,
+            waitMs: 10, readyMs: 50, decodeMs: 15, encodeMs: 5, ...more,
+          });
+          const show = (shown, at) => { latencies.arrived(shown); latencies.painted(shown, t + at); };
+          latencies.sent(1, t, true);
+          latencies.sent(2, t, false); // a heartbeat, which the tick takes instead
+          show(frame(0, 20), 25); // an old frame
+          show(frame(2, 30, { kind: "in between" }), 35);
+          latencies.arrived(frame(2, 80)); // overtaken before it was drawn
+          show(frame(2, 90), 100);
+          show(frame(2, 120), 130);
+          latencies.sent(3, t + 200, true);
+          show(frame(3, 220, { drafted: true, readyMs: 8 }), 230); // most of it was done before the key
+          latencies.sent(4, t + 300, true);
+          latencies.interrupt();
+          show(frame(4, 1000), 1010);
+          return [latencies.records, latencies.summary()];
+        })"""
+    )
+    (one, two), summary = done
+    assert one["totalMs"] == pytest.approx(100, abs=0.1)
+    assert one["stages"]["dynamics"] == 30 and one["stages"]["decode"] == 15 and one["stages"]["encode"] == 5
+    assert one["stages"]["wait"] == pytest.approx(10, abs=1) and one["stages"]["unpack"] == pytest.approx(13, abs=0.1)
+    assert two["totalMs"] == pytest.approx(30, abs=0.1) and two["drafted"]
+    assert two["stages"]["dynamics"] == 0 and two["stages"]["decode"] == 3 and two["stages"]["encode"] == 5
+    assert summary["p95"] == one["totalMs"]
+
+
 def cpu_seconds(pid: int) -> float:
     """Processor time that a process has used so far."""
     if not sys.platform.startswith("linux"):
@@ -456,6 +584,9 @@ def test_somebody_records_the_real_game(serve: Serve, context: Any, tmp_path: Pa
     before = page.picture()
     page.hold("ArrowUp", seconds=3.5)
     assert np.abs(page.picture() - before).mean() > 2, "the real car has driven"
+    page.keyboard.press("KeyI")
+    assert page.page.locator("#switches").is_hidden(), "a game has no modes"
+    page.wait("dreamcade.latencies().changes.length === 2")
     page.page.screenshot(path=tmp_path / "playing.png")
     page.keyboard.press("KeyP")
     page.wait("dreamcade.state === 'paused'")

@@ -11,17 +11,20 @@ import simplejpeg
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
+from dreamcade.core.types import FrameKind, FrameTiming
 from dreamcade.server import play_session
 from dreamcade.server.arcade import Arcade
 from dreamcade.server.control_messages import (
     Bye,
     ErrorMessage,
     Hello,
+    Modes,
     Pause,
     Ready,
     Reset,
     Resume,
     ServerMessage,
+    SetModes,
     dump_control,
     parse_server,
 )
@@ -61,6 +64,7 @@ def playing(client: TestClient, **hello: str | int) -> Iterator[WebSocketTestSes
     with client.websocket_connect("ws://127.0.0.1:8710/play") as socket:
         socket.send_text(dump_control(Hello(**{"world": "meadow", **hello})))  # type: ignore[arg-type]
         assert isinstance(next_control(socket), Ready)
+        assert isinstance(next_control(socket), Modes)
         yield socket
 
 
@@ -76,7 +80,9 @@ def test_frames_answer_the_newest_input_and_echo_its_clock(client: TestClient) -
         right = next_frame(socket, sequence=2)
     assert brightness(left) < 60
     assert brightness(right) > 200
-    assert (right.sequence, right.client_ms, right.timing.dynamics_ms) == (2, 12.5, 8.0)
+    assert (right.sequence, right.client_ms) == (2, 12.5)
+    assert right.timing == FrameTiming(8.0, 3.0, 2.0, 1.0, 0.5, 9.0, FrameKind.EXTRAPOLATED, drafted=True)
+    assert (right.tally.computed, right.tally.wasted) == (6, 5)
     assert right.tick > left.tick
 
 
@@ -145,6 +151,22 @@ def test_pause_resume_and_reset_reach_the_loop(client: TestClient, arcade: Arcad
     assert calls[:3] == ["pause", "resume", "reset 3 dusk"]
 
 
+def test_modes_are_told_and_switched(client: TestClient) -> None:
+    with client.websocket_connect("ws://127.0.0.1:8710/play") as socket:
+        socket.send_text(dump_control(Hello("meadow")))
+        assert isinstance(next_control(socket), Ready)
+        told = next_control(socket)
+        assert isinstance(told, Modes)
+        assert (told.pipeline, told.speculation, told.extrapolation, told.in_between) == (True, False, False, False)
+        assert told.notes.startswith("Speculation is off")
+        socket.send_text(dump_control(SetModes(speculation=True, extrapolation=True)))
+        told = next_control(socket)
+        assert isinstance(told, Modes)
+        assert (told.pipeline, told.speculation, told.extrapolation) == (True, False, True), (
+            "it tells what is really on"
+        )
+
+
 def test_two_people_play_each_their_own(client: TestClient) -> None:
     with playing(client) as one, playing(client) as two:
         steer(one, -1.0, 1)
@@ -187,7 +209,7 @@ def test_a_bad_hello_is_answered_and_closed(client: TestClient, hello: str, says
 def test_a_bad_message_is_answered_and_play_goes_on(client: TestClient) -> None:
     with playing(client) as socket:
         for data in (
-            b"DC\x01\x02",
+            b"DC\x02\x02",
             pack_input(InputMessage(np.array([9, 0, 0], np.float32), 1, 0.0)),
             pack_input(InputMessage(np.array([np.nan, 0, 0], np.float32), 1, 0.0)),
         ):

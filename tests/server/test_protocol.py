@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dreamcade.server
-from dreamcade.core.types import FrameTiming
+from dreamcade.core.types import FrameKind, FrameTiming, Tally
 from dreamcade.server.protocol import (
+    FLAG_DRAFTED,
     FRAME_HEADER,
     INPUT_HEADER,
     PROTOCOL_VERSION,
@@ -27,7 +28,10 @@ from dreamcade.server.protocol import (
 U32 = st.integers(0, 2**32 - 1)
 F32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 F64 = st.floats(allow_nan=False, allow_infinity=False)
-TIMINGS = st.builds(FrameTiming, dynamics_ms=F32, decode_ms=F32, encode_ms=F32, wait_ms=F32)
+TIMINGS = st.builds(
+    FrameTiming, F32, F32, F32, F32, F32, F32, kind=st.sampled_from(FrameKind), drafted=st.booleans()
+)  # fmt: skip
+TALLIES = st.builds(Tally, U32, U32, U32, U32, U32, U32)
 FRAMES = st.builds(
     FrameMessage,
     image=st.binary(max_size=200),
@@ -38,6 +42,7 @@ FRAMES = st.builds(
     fps=F32,
     late=U32,
     dropped=U32,
+    tally=TALLIES,
 )
 
 
@@ -109,9 +114,10 @@ def test_the_page_reads_the_same_layout() -> None:
     sizes = {name: int(value) for name, value in re.findall(r"const (\w+_BYTES) = (\d+);", script)}
     assert sizes == {"FRAME_HEADER_BYTES": FRAME_HEADER.size, "INPUT_HEADER_BYTES": INPUT_HEADER.size}
     assert f"PROTOCOL_VERSION = {PROTOCOL_VERSION};" in script
-    offsets = dict(re.findall(r"(\w+): view\.get\w+\((\d+), true\)", script))
-    marked = FrameMessage(b"", 1, 2, 3.0, FrameTiming(4, 5, 6, 7), 8, 9, 10)
-    packed = pack_frame(marked)
+    fields = re.findall(r"(\w+): view\.get(?:Uint32|Float32|Float64)\((\d+), true\)", script)
+    assert len(fields) == len(dict(fields)), "every field is read once"
+    timing = FrameTiming(4, 5, 6, 7, 11, 12, FrameKind.IN_BETWEEN, True)
+    packed = pack_frame(FrameMessage(b"", 1, 2, 3.0, timing, 8, 9, 10, Tally(13, 14, 15, 16, 17, 18)))
     expected = {
         "tick": ("I", 1),
         "sequence": ("I", 2),
@@ -120,10 +126,29 @@ def test_the_page_reads_the_same_layout() -> None:
         "decodeMs": ("f", 5),
         "encodeMs": ("f", 6),
         "waitMs": ("f", 7),
+        "queueMs": ("f", 11),
+        "readyMs": ("f", 12),
         "fps": ("f", 8),
         "late": ("I", 9),
         "dropped": ("I", 10),
+        "computed": ("I", 13),
+        "extrapolated": ("I", 14),
+        "inBetween": ("I", 15),
+        "hits": ("I", 16),
+        "missed": ("I", 17),
+        "wasted": ("I", 18),
     }
-    assert set(offsets) == set(expected)
-    for name, (kind, value) in expected.items():
-        assert struct.unpack_from(f"<{kind}", packed, int(offsets[name]))[0] == value, name
+    assert set(dict(fields)) == set(expected)
+    for name, offset in fields:
+        kind, value = expected[name]
+        assert struct.unpack_from(f"<{kind}", packed, int(offset))[0] == value, name
+    assert "HOW_MADE[view.getUint8(52)]" in script and packed[52] == FrameKind.IN_BETWEEN
+    assert "view.getUint8(53) & FLAG_DRAFTED" in script and packed[53] == FLAG_DRAFTED == 1
+    assert len(re.findall(r'"[^"]+"', re.findall(r"HOW_MADE = \[(.*)\]", script)[0])) == len(FrameKind)
+
+
+def test_a_frame_that_was_made_in_an_unknown_way_is_refused() -> None:
+    packed = bytearray(pack_frame(FrameMessage(b"picture", 1)))
+    packed[52] = 9
+    with pytest.raises(ProtocolError, match="got 9"):
+        unpack_frame(bytes(packed))

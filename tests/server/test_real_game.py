@@ -43,7 +43,7 @@ def page(recording: Recording) -> TestClient:
 def hello(socket: WebSocketTestSession) -> None:
     # A seed of its own: from some starts, a car that goes straight on leaves the playfield within seconds.
     socket.send_text(json.dumps({"type": "hello", "world": "CarRacing-v3", "version": PROTOCOL_VERSION, "seed": 7}))
-    while json.loads(socket.receive_text())["type"] != "ready":
+    while json.loads(socket.receive_text())["type"] != "modes":
         pass
 
 

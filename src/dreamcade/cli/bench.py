@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dreamcade.cli.ablation import ablation
 from dreamcade.cli.stage_bars import stage_bars
+
+if TYPE_CHECKING:
+    from dreamcade.evaluation.latency import Changes
 
 bench_app = typer.Typer(help="Measure speed.", no_args_is_help=True)
 
@@ -18,6 +22,9 @@ def bench() -> None:
 
     Example: dreamcade bench play racing --seconds 20
     """
+
+
+bench_app.command()(ablation)
 
 
 @bench_app.command()
@@ -57,3 +64,79 @@ def play(
         f"encode {figures['encode_ms_p50']:.1f}; {figures['peak_rss_mb']:.0f} MB"
     )
     typer.echo(f"{figures['machine']}, {figures['dtype']}, {figures['sampling_steps']} sampling steps")
+
+
+@bench_app.command()
+def latency(
+    world: Annotated[str, typer.Argument(help="A shipped world or a folder.")],
+    seconds: Annotated[float, typer.Option(help="How long keys are pressed.")] = 60.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the plan of key presses.")] = 0,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the stages into this PNG.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
+    steps: Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")] = None,
+    speculation: Annotated[bool | None, typer.Option(help="Switch it; neither: as the world is played.")] = None,
+    extrapolation: Annotated[bool | None, typer.Option(help="Likewise.")] = None,
+    in_between: Annotated[bool | None, typer.Option(help="Likewise.")] = None,
+    pipeline: Annotated[bool | None, typer.Option(help="Likewise.")] = None,
+) -> None:
+    """Measure key to picture: a real server, a real browser, real key presses.
+
+    Example: dreamcade bench latency racing --seconds 60 --no-speculation --plot latency.png
+    """
+    from dreamcade.core.device import resolve_device
+    from dreamcade.core.files import expect_writable, write_json
+    from dreamcade.evaluation.machine import machine_name
+    from dreamcade.server.latency_bench import bench_latency
+
+    for file in filter(None, (json, plot)):
+        expect_writable(file)
+    machine = machine_name(resolve_device(device))
+    wanted = {
+        "speculation": speculation, "extrapolation": extrapolation, "in_between": in_between, "pipeline": pipeline
+    }  # fmt: skip
+    modes = {name: on for name, on in wanted.items() if on is not None}
+    options = ["--device", device, *(["--steps", str(steps)] if steps else [])]
+    with stage_bars() as progress:
+        run = bench_latency(world, seconds, modes=modes, options=options, seed=seed, progress=progress)
+    figures = {**run.figures, "machine": machine}
+    if json:
+        write_json(json, figures)
+    if plot:
+        _draw(run.changes, figures, plot)
+    for line in _latency_lines(figures):
+        typer.echo(line)
+
+
+def _draw(changes: Changes, figures: dict[str, Any], file: Path) -> None:
+    from dreamcade.core.files import atomic_path
+    from dreamcade.evaluation.latency_plot import plot_latency
+
+    png = plot_latency(changes, figures["effective_ms"], f"{figures['world']}: where the milliseconds go")
+    with atomic_path(file) as temporary:
+        temporary.write_bytes(png)
+
+
+def _latency_lines(figures: dict[str, Any]) -> list[str]:
+    from dreamcade.evaluation.latency import latency_table
+
+    width, height = figures["frame_size"]
+    shares = figures["shares"]
+    hits = "no drafts" if figures["hit_rate"] is None else f"draft hits {figures['hit_rate']:.0%}"
+    on = ", ".join(name.replace("_", "-") for name, value in figures["modes"].items() if value) or "none"
+    return [
+        *latency_table(figures),
+        f"effective (amortized) {figures['effective_ms']:.1f} ms over {figures['frames']} frames",
+        f"made {shares['computed']:.0%}, extrapolated {shares['extrapolated']:.0%}, "
+        f"in between {shares['in_between']:.0%}, drafted {shares['drafted']:.0%}; {hits}; modes: {on}",
+        f"{figures['fps']:.1f} FPS of {figures['tick_rate']:g} at {width}x{height}; "
+        f"{figures['changes']} changes by {figures['key_events']} key events",
+        f"{figures['machine']}{_busy(figures)}; {figures['browser']}",
+        *figures["notes"],
+        figures["note"],
+    ]
+
+
+def _busy(figures: dict[str, Any]) -> str:
+    load = figures["load_before"]
+    return "" if load is None else f", load {load:.1f} before"

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
-from dreamcade.core.errors import MissingExtraError
+from dreamcade.evaluation.plots import Axes, draw_figure, png_of
 
-try:
-    import matplotlib
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-except ImportError as error:
-    raise MissingExtraError("a plot of the ladder", "train") from error
-
-_STYLE: dict[str, Any] = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
 _SHARES = {"delivered": "#16a34a", "extrapolated": "#f59e0b", "computed": "#2563eb"}
 
 
 def plot_ladder(figures: Mapping[str, Any]) -> bytes:
     """PNG: how long from key to paint and effectively, frames per second, what frames were, what it costs."""
     rungs: Mapping[str, Mapping[str, Any]] = figures["rungs"]
-    with matplotlib.rc_context(cast(Any, _STYLE)):
-        figure = Figure(figsize=(13, 3.6), dpi=110, layout="constrained")
-        panels = [figure.add_subplot(1, 4, i + 1) for i in range(4)]
+    with draw_figure(4) as (figure, panels):
         _latencies(panels[0], rungs)
         _rates(panels[1], rungs, figures["tick_rate"])
         _shares(panels[2], rungs)
@@ -34,9 +23,7 @@ def plot_ladder(figures: Mapping[str, Any]) -> bytes:
         for panel in panels[1:]:
             panel.set_yticklabels([])
         figure.suptitle(f"{figures['world']}: {figures['machine']}", x=0.01, ha="left", fontsize=9, color="#64748b")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+        return png_of(figure)
 
 
 def _latencies(axes: Axes, rungs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -47,7 +34,7 @@ def _latencies(axes: Axes, rungs: Mapping[str, Mapping[str, Any]]) -> None:
     axes.barh(names, high, color="#bfdbfe", label=f"{what}, p95")
     axes.barh(names, middle, color="#2563eb", height=0.5, label=f"{what}, p50")
     axes.plot([r["effective_ms"] for r in rungs.values()], names, "D", color="#ea580c", label="effective (amortized)")
-    axes.set_title("milliseconds", loc="left", fontweight="bold")
+    axes.set_title("milliseconds")
     axes.legend(fontsize=7, frameon=False, loc="lower right")
 
 
@@ -56,7 +43,7 @@ def _rates(axes: Axes, rungs: Mapping[str, Mapping[str, Any]], tick_rate: float)
     axes.barh(names, [r["fps_unpaced"] for r in rungs.values()], color="#cbd5e1", label="as fast as it goes")
     axes.barh(names, [r["fps"] for r in rungs.values()], color="#475569", height=0.5, label="in real time")
     axes.axvline(tick_rate, color="#ea580c", linewidth=1, label="tick rate")
-    axes.set_title("frames per second", loc="left", fontweight="bold")
+    axes.set_title("frames per second")
     axes.legend(fontsize=7, frameon=False, loc="lower right")
 
 
@@ -66,7 +53,7 @@ def _shares(axes: Axes, rungs: Mapping[str, Mapping[str, Any]]) -> None:
         widths = [100 * r["shares"][what] for r in rungs.values()]
         axes.barh(names, widths, left=left, color=colour, label=what)
         left = [a + b for a, b in zip(left, widths, strict=True)]
-    axes.set_title("frames, %", loc="left", fontweight="bold")
+    axes.set_title("frames, %")
     axes.legend(fontsize=7, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.08))
 
 
@@ -76,5 +63,5 @@ def _pictures(axes: Axes, rungs: Mapping[str, Mapping[str, Any]]) -> None:
     axes.barh(names, values, color="#2563eb", height=0.5)
     axes.axvline(still, color="#94a3b8", linewidth=1, label="persistence")
     axes.set_xlim(min([*values, still]) - 1, max([*values, still]) + 0.5)
-    axes.set_title("PSNR to the game, dB", loc="left", fontweight="bold")
+    axes.set_title("PSNR to the game, dB")
     axes.legend(fontsize=7, frameon=False, loc="lower right")

@@ -32,14 +32,15 @@ _STYLE: dict[str, Any] = {
 
 
 @contextmanager
-def _figure(columns: int = 1) -> Iterator[tuple[Figure, list[Axes]]]:
+def draw_figure(columns: int = 1) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure of so many panels in the house's style."""
     # Figures of their own, without pyplot: nothing global is touched and no display is asked for.
     with matplotlib.rc_context(cast(Any, _STYLE)):
         figure = Figure(figsize=(5.2 * columns, 3.4), dpi=110, layout="constrained")
         yield figure, [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
 
 
-def _png(figure: Figure) -> bytes:
+def png_of(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -62,7 +63,7 @@ def plot_horizons(
     points: Mapping[str, Sequence[int]], scores: Mapping[str, Mapping[str, NDArray[np.float64]]]
 ) -> bytes:
     """Every measure `[windows, N]` of every source against the frames ahead (`points` `[N]`), with quartiles."""
-    with _figure(len(scores)) as (figure, panels):
+    with draw_figure(len(scores)) as (figure, panels):
         for axes, (measure, sources) in zip(panels, scores.items(), strict=True):
             for source, values in sources.items():
                 axes.plot(points[measure], values.mean(0), "o-", ms=3.5, color=COLOURS[source], label=LABELS[source])
@@ -72,12 +73,12 @@ def plot_horizons(
             axes.set(title=TITLES[measure], xlabel="frames ahead", xscale="log", xticks=shown, xticklabels=shown)
             axes.minorticks_off()
         panels[0].legend()
-        return _png(figure)
+        return png_of(figure)
 
 
 def plot_steering(dream: Sequence[tuple[float, float]], real: Sequence[tuple[float, float]]) -> bytes:
     """How far the scene turned under left and right (degrees), every try a point."""
-    with _figure() as (figure, (axes,)):
+    with draw_figure() as (figure, (axes,)):
         for name, tries in (("dream", dream), ("real", real)):
             if tries:
                 left, right = zip(*tries, strict=True)
@@ -86,13 +87,13 @@ def plot_steering(dream: Sequence[tuple[float, float]], real: Sequence[tuple[flo
         axes.axvline(0, color="#64748b", lw=0.8)
         axes.set(title="Turn of the scene after 8 ticks", xlabel="wheel left, degrees", ylabel="wheel right, degrees")
         axes.legend()
-        return _png(figure)
+        return png_of(figure)
 
 
 def plot_plays(dream: Sequence[Played], real: Sequence[Played]) -> bytes:
     """Brightness, contrast and movement against time, one line per play: a dream that melts drifts from the game."""
     panels = {"brightness": "Brightness (0…255)", "contrast": "Contrast (deviation)", "change": "Movement (0…255)"}
-    with _figure(len(panels)) as (figure, all_axes):
+    with draw_figure(len(panels)) as (figure, all_axes):
         for name, plays in (("real", real), ("dream", dream)):
             for axes, field in zip(all_axes, panels, strict=True):
                 for play in plays:
@@ -102,7 +103,7 @@ def plot_plays(dream: Sequence[Played], real: Sequence[Played]) -> bytes:
         for axes, title in zip(all_axes, panels.values(), strict=True):
             axes.set(title=title, xlabel="seconds")
         all_axes[0].legend()
-        return _png(figure)
+        return png_of(figure)
 
 
 def _per_second(values: Sequence[float], tick_rate: float) -> NDArray[np.float64]:
@@ -114,7 +115,7 @@ def _per_second(values: Sequence[float], tick_rate: float) -> NDArray[np.float64
 
 def plot_drift(names: Sequence[str], looks: NDArray[np.float64], real: NDArray[np.float64], seconds: float) -> bytes:
     """Looks `[N, names]` of a long play, one every `seconds`, over the band in which nine in ten real frames lie."""
-    with _figure(len(names)) as (figure, panels):
+    with draw_figure(len(names)) as (figure, panels):
         time = np.arange(1, len(looks) + 1) * seconds
         for i, (axes, name) in enumerate(zip(panels, names, strict=True)):
             low, high = np.percentile(real[:, i], [5, 95])
@@ -126,4 +127,4 @@ def plot_drift(names: Sequence[str], looks: NDArray[np.float64], real: NDArray[n
             axes.plot(time[width - 1 :], smooth, color=COLOURS["dream"], lw=1.8, label="dream")
             axes.set(title=name.capitalize(), xlabel="seconds")
         panels[0].legend()
-        return _png(figure)
+        return png_of(figure)

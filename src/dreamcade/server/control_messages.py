@@ -49,6 +49,17 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True)
+class SetModes:
+    """Switches of the engine for this player (`engine.modes.Modes`); what is not given stays as it is."""
+
+    type: ClassVar[str] = "set_modes"
+    pipeline: bool | None = None
+    speculation: bool | None = None
+    extrapolation: bool | None = None
+    in_between: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bye:
     """Either side ends the connection on purpose."""
 
@@ -78,6 +89,19 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Modes:
+    """What is really on for this player: after `Ready`, and after every `SetModes`. `notes`, a sentence a line, say
+    what cannot be switched on and what would change that."""
+
+    type: ClassVar[str] = "modes"
+    pipeline: bool
+    speculation: bool
+    extrapolation: bool
+    in_between: bool
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorMessage:
     """Something went wrong; after a fatal one the server closes the connection."""
 
@@ -87,12 +111,12 @@ class ErrorMessage:
     fatal: bool = False
 
 
-ClientMessage = Hello | Pause | Resume | Reset | Bye
-ServerMessage = Waking | Ready | ErrorMessage | Bye
+ClientMessage = Hello | Pause | Resume | Reset | SetModes | Bye
+ServerMessage = Waking | Ready | Modes | ErrorMessage | Bye
 ControlMessage = ClientMessage | ServerMessage
 
-CLIENT_TYPES: tuple[type[ClientMessage], ...] = (Hello, Pause, Resume, Reset, Bye)
-SERVER_TYPES: tuple[type[ServerMessage], ...] = (Waking, Ready, ErrorMessage, Bye)
+CLIENT_TYPES: tuple[type[ClientMessage], ...] = (Hello, Pause, Resume, Reset, SetModes, Bye)
+SERVER_TYPES: tuple[type[ServerMessage], ...] = (Waking, Ready, Modes, ErrorMessage, Bye)
 
 
 def dump_control(message: ControlMessage) -> str:
@@ -171,5 +195,6 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "float": _number,
     "bool": _flag,
     "str | None": lambda name, value: None if value is None else _text(name, value),
+    "bool | None": lambda name, value: None if value is None else _flag(name, value),
     "int | None": lambda name, value: None if value is None else _integer(name, value),
 }

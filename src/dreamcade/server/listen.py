@@ -13,6 +13,7 @@ import uvicorn
 from dreamcade.core.errors import BadInputError
 from dreamcade.server.app import Limits, create_app
 from dreamcade.server.arcade import Arcade
+from dreamcade.server.prompt_websocket import PromptWebSocket
 
 DEFAULT_PORT = 8710
 SEND_BUFFER = 128 * 1024
@@ -96,6 +97,7 @@ def serve(arcade: Arcade, listener: socket.socket, host: str, limits: Limits | N
     config = uvicorn.Config(
         create_app(arcade, host, limits or Limits()),
         log_level="warning",
+        ws=PromptWebSocket,
         ws_per_message_deflate=False,  # JPEG does not get smaller
         ws_max_size=64 * 1024,
         timeout_graceful_shutdown=2,

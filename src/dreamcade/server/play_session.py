@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import secrets
 from typing import TYPE_CHECKING
@@ -15,11 +16,13 @@ from dreamcade.server.control_messages import (
     Bye,
     ErrorMessage,
     Hello,
+    Modes,
     Pause,
     Ready,
     Reset,
     Resume,
     ServerMessage,
+    SetModes,
     Waking,
     dump_control,
     parse_client,
@@ -95,6 +98,7 @@ class PlaySession:
         self._session = await to_thread.run_sync(lambda: stage.engine.open_session(seed=seed, start=start))
         await self._send(Ready(hello.world, start, seed, stage.world.tick_rate, stage.world.controls.size))
         self._handle = stage.loop.attach(self._session, self.outbox.offer, self.outbox.fail)
+        await self._tell_modes()
 
     async def _play(self) -> None:
         """Until one side of the connection ends: a player who vanished is noticed by either."""
@@ -146,11 +150,18 @@ class PlaySession:
                 self._handle.resume()
             case Reset():
                 self._handle.reset(seed=message.seed, start=message.start)
+            case SetModes():
+                self._handle.set_modes(**dataclasses.asdict(message))
+                await self._tell_modes()
             case Bye():
                 return True
             case Hello():
                 raise ProtocolError("hello", "this connection already plays; open another one for another world")
         return False
+
+    async def _tell_modes(self) -> None:
+        assert self._handle is not None
+        await self._send(Modes(**dataclasses.asdict(self._handle.modes), notes="\n".join(self._handle.notes)))
 
     async def _count_mistake(self, error: ProtocolError) -> None:
         """Tells the page what was wrong; play goes on unless it is fatal or one mistake too many."""
@@ -185,6 +196,7 @@ class PlaySession:
             frame.fps,
             frame.late,
             self.outbox.dropped,
+            frame.tally,
         )
 
     async def _send(self, message: ServerMessage) -> None:

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 
 from dreamcade.core.errors import BadInputError
-from dreamcade.core.types import ActionVector, FrameTiming
+from dreamcade.core.types import ActionVector, FrameKind, FrameTiming, Tally
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAGIC = b"DC"
 KIND_FRAME = 1
 KIND_INPUT = 2
 
-# magic, version, kind, tick, sequence, payload bytes, client clock (ms), dynamics, decode, encode, wait (ms),
-# frames per second, ticks the engine skipped, frames the connection was too slow for
-FRAME_HEADER = struct.Struct("<2sBBIIIdfffffII")
+# magic, version, kind, tick, sequence, payload bytes, client clock (ms), dynamics, decode, encode, wait, queue, ready
+# (ms), frames per second, how it was made, flags, two bytes of nothing, ticks the engine skipped, frames the connection
+# was too slow for, the tally: computed, extrapolated, in between, drafted, missed, wasted
+FRAME_HEADER = struct.Struct("<2sBBIIIdfffffffBBxxIIIIIIII")
+FLAG_DRAFTED = 1
 # magic, version, kind, sequence, client clock (ms); A float32 follow
 INPUT_HEADER = struct.Struct("<2sBBId")
 U32 = 0xFFFFFFFF
@@ -49,6 +51,7 @@ class FrameMessage:
     fps: float = 0.0
     late: int = 0
     dropped: int = 0
+    tally: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,14 @@ def pack_frame(message: FrameMessage) -> bytes:
         timing.decode_ms,
         timing.encode_ms,
         timing.wait_ms,
+        timing.queue_ms,
+        timing.ready_ms,
         message.fps,
+        timing.kind,
+        FLAG_DRAFTED if timing.drafted else 0,
         message.late & U32,
         message.dropped & U32,
+        *(count & U32 for count in astuple(message.tally)),
     )
     return header + message.image
 
@@ -85,14 +93,16 @@ def pack_frame(message: FrameMessage) -> bytes:
 def unpack_frame(data: bytes) -> FrameMessage:
     """Inverse of `pack_frame`; raises `ProtocolError`."""
     _check_head(data, KIND_FRAME, FRAME_HEADER.size)
-    (_, _, _, tick, sequence, size, client_ms, dynamics, decode, encode, wait, fps, late, dropped) = (
-        FRAME_HEADER.unpack_from(data)
-    )
+    _, _, _, tick, sequence, size, client_ms, *rest = FRAME_HEADER.unpack_from(data)
+    dynamics, decode, encode, wait, queue, ready, fps, kind, flags, late, dropped, *tally = rest
     image = data[FRAME_HEADER.size :]
     if len(image) != size:
         raise ProtocolError("length", f"a frame of {size} image bytes was announced; {len(image)} came")
-    timing = FrameTiming(dynamics_ms=dynamics, decode_ms=decode, encode_ms=encode, wait_ms=wait)
-    return FrameMessage(image, tick, sequence, client_ms, timing, fps, late, dropped)
+    if kind not in set(FrameKind):
+        raise ProtocolError("value", f"a frame is made in one of the ways {[*map(int, FrameKind)]}; got {kind}")
+    drafted = bool(flags & FLAG_DRAFTED)
+    timing = FrameTiming(dynamics, decode, encode, wait, queue, ready, FrameKind(kind), drafted)
+    return FrameMessage(image, tick, sequence, client_ms, timing, fps, late, dropped, Tally(*tally))
 
 
 def pack_input(message: InputMessage) -> bytes:

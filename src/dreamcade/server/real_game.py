@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dreamcade.core.controls import Controls
@@ -24,7 +24,7 @@ from dreamcade.engine.mailbox import Input, Mailbox
 from dreamcade.games.base import Game
 from dreamcade.games.recorder import Moment
 from dreamcade.server.encoding import encode_jpeg
-from dreamcade.server.stage import OnError, Sink, Stage
+from dreamcade.server.stage import OnError, Sink, Stage, WithoutModes
 
 SHORTEST_SECONDS = 2.0
 """A play that ends sooner is not kept: a page that was reloaded, a start that was not meant."""
@@ -102,7 +102,7 @@ class GameEngine:
         return GameSession(seed % 2**31, start)
 
 
-class GamePlay:
+class GamePlay(WithoutModes):
     """One person at one game: a thread that ticks, shows and records until `detach`.
 
     Recording goes on across episodes of at most `ticks` ticks; a reset begins a new one.
@@ -112,6 +112,8 @@ class GamePlay:
         self._recording, self._sink, self._on_error = recording, sink, on_error
         self._seed = session.seed
         self._mailbox = Mailbox(recording.controls.idle())
+        self._used, _ = self._mailbox.take()
+        self._timing = FrameTiming()
         self._changed = threading.Condition()
         self._paused = self._over = self._reset = False
         self._broken: GameError | None = None
@@ -179,22 +181,25 @@ class GamePlay:
         clock.start(time.perf_counter())
         shortest = round(SHORTEST_SECONDS * game.tick_rate)
         for count in range(self._recording.ticks):
-            self._show(newest[0], self._mailbox.take()[0])
+            self._show(newest[0])
             if not self._wait(clock):
                 if count < shortest:
                     raise _TooShort
                 return
-            used, _ = self._mailbox.take()
+            taken, (self._used, fresh) = time.perf_counter(), self._mailbox.take()
             columns: dict[str, float | bool | str] = {**game.state(), "style": "human"}
             try:
-                following, reward, terminated, truncated = game.step(used.action)
+                following, reward, terminated, truncated = game.step(self._used.action)
             except GameError as error:
                 if count < shortest:
                     raise
                 self._broken = error  # what has been played is kept
                 return
             columns |= {"reward": reward, "terminated": terminated}
-            yield Moment(newest[0], used.action, columns)
+            stepped = (time.perf_counter() - taken) * 1000.0
+            waited = (taken - self._used.received) * 1000.0 if fresh else 0.0
+            self._timing = FrameTiming(dynamics_ms=stepped, wait_ms=waited)
+            yield Moment(newest[0], self._used.action, columns)
             newest[0] = following
             if terminated or truncated:
                 self._seed, self._reset = self._seed + 1, True
@@ -214,14 +219,15 @@ class GamePlay:
         self._late += clock.take(time.perf_counter())
         return True
 
-    def _show(self, frame: Pixels, used: Input) -> None:
+    def _show(self, frame: Pixels) -> None:
+        """Shows what the last step has led to, and which input that step used."""
         began = time.perf_counter()
         data = encode_jpeg(frame)
         now = time.perf_counter()
-        timing = FrameTiming(encode_ms=(now - began) * 1000.0)
-        self._sink(
-            EncodedFrame(data, self._tick, used.sequence, used.client_ms, timing, self._late, self._meter.mark(now))
-        )
+        encode_ms = (now - began) * 1000.0
+        timing = replace(self._timing, encode_ms=encode_ms, ready_ms=self._timing.dynamics_ms + encode_ms)
+        used, rate = self._used, self._meter.mark(now)
+        self._sink(EncodedFrame(data, self._tick, used.sequence, used.client_ms, timing, self._late, rate))
         self._tick += 1
 
     def _fail(self, error: Exception) -> None:

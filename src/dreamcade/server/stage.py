@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from dreamcade.core.controls import Controls
 from dreamcade.core.types import ActionVector
 from dreamcade.engine.handle import EncodedFrame
+from dreamcade.engine.modes import Modes
 
 Sink = Callable[[EncodedFrame], None]
 OnError = Callable[[Exception], None]
@@ -83,7 +84,39 @@ class StageHandle(Protocol):
     def pause(self) -> None: ...
     def resume(self) -> None: ...
     def reset(self, seed: int | None = None, start: str | None = None) -> None: ...
+    @property
+    def modes(self) -> Modes: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    def set_modes(
+        self,
+        speculation: bool | None = None,
+        extrapolation: bool | None = None,
+        in_between: bool | None = None,
+        pipeline: bool | None = None,
+    ) -> None: ...
     def detach(self) -> None: ...
+
+
+class WithoutModes:
+    """A play whose engine has nothing to switch, as far as the page asks: all is off, and nothing is missing."""
+
+    @property
+    def modes(self) -> Modes:
+        return Modes(pipeline=False, speculation=False, extrapolation=False, in_between=False)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    def set_modes(
+        self,
+        speculation: bool | None = None,
+        extrapolation: bool | None = None,
+        in_between: bool | None = None,
+        pipeline: bool | None = None,
+    ) -> None:
+        """Changes nothing."""
 
 
 class StageLoop(Protocol):

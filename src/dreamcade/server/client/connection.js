@@ -1,6 +1,8 @@
 // One WebSocket that comes back: newest input out, frames in, a fresh session after every loss.
 
-import { ProtocolError, dumpHello, dumpPlain, dumpReset, packInput, parseServer, unpackFrame } from "./protocol.js";
+import {
+  ProtocolError, dumpHello, dumpPlain, dumpReset, dumpSetModes, packInput, parseServer, unpackFrame,
+} from "./protocol.js";
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 4000;
@@ -11,8 +13,9 @@ const WAKING_MS = 60000;
 const WATCH_MS = 1000;
 
 /**
- * `listeners`: onConnecting(attempt), onWaking(message), onReady(ready), onFrame(frame),
- * onNotice(message), onLost(waitMs, attempt), onRefused(code, message, retryMs or null).
+ * `listeners`: onConnecting(attempt), onWaking(message), onReady(ready), onModes(modes),
+ * onFrame(frame) with the `arrivedMs` of its bytes, onNotice(message), onLost(waitMs, attempt),
+ * onRefused(code, message, retryMs or null).
  */
 export class Connection {
   #listeners;
@@ -85,6 +88,8 @@ export class Connection {
     this.#send(dumpPlain("resume"));
   }
 
+  setModes(modes) { if (this.ready) this.#send(dumpSetModes(modes)); }
+
   reset() { if (this.ready) this.#send(dumpReset(randomSeed())); }
 
   #send(data) {
@@ -100,10 +105,11 @@ export class Connection {
   }
 
   #receive(data) {
-    this.#heardAt = performance.now();
+    const arrivedMs = performance.now();
+    this.#heardAt = arrivedMs;
     try {
       if (typeof data === "string") this.#obey(parseServer(data));
-      else this.#listeners.onFrame(unpackFrame(data));
+      else this.#listeners.onFrame({ ...unpackFrame(data), arrivedMs });
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#refuse("protocol", error.message, null);
@@ -117,6 +123,7 @@ export class Connection {
       this.ready = true;
       this.#listeners.onReady(message);
     }
+    if (message.type === "modes") this.#listeners.onModes(message);
     if (message.type === "error" && !message.fatal) this.#listeners.onNotice(message.message);
     if (message.type === "error" && message.fatal) {
       this.#refuse(message.code, message.message, message.code === "full" ? WAIT_FOR_PLACE_MS : null);

@@ -106,7 +106,12 @@ async function main() {
     return;
   }
   player = new Player(playSection, showGallery);
-  window.dreamcade = { player, get stats() { return player.stats; }, get state() { return player.state; } };
+  window.dreamcade = {
+    player,
+    get stats() { return player.stats; },
+    get state() { return player.state; },
+    latencies: () => ({ changes: player.latencies.records, frames: player.stats.records }), // for `bench latency`
+  };
   gallerySection.hidden = false;
   await listWorlds();
   addEventListener("popstate", route);

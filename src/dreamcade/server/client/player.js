@@ -7,11 +7,13 @@ import { Gamepads } from "./gamepad.js";
 import { Hud } from "./hud.js";
 import { Keyboard } from "./keyboard.js";
 import { KeyHints } from "./keyhints.js";
+import { Latencies } from "./latency.js";
 import { Screen } from "./screen.js";
 import { Stats } from "./stats.js";
+import { Switches } from "./switches.js";
 import { Touch } from "./touch.js";
 import { Veil } from "./veil.js";
-import { wordsOf } from "./words.js";
+import { isRealGame, wordsOf } from "./words.js";
 
 const HEARTBEAT_MS = 500;
 const NOTICE_MS = 4000;
@@ -22,23 +24,33 @@ export class Player {
   #screen;
   #veil;
   #hud;
+  #switches;
   #fullScreen;
   #connection = null;
   #heartbeat = 0;
   #noticeTimer = 0;
   #shownNothingYet = true;
   stats = new Stats();
+  latencies = new Latencies();
   paused = false;
   world = null;
+  modes = null; // as the engine told them last; null until it has answered
   #words = null;
 
   /** `onLeave()` when the player goes back to the gallery. */
   constructor(root, onLeave) {
     this.#root = root;
     this.#onLeave = onLeave;
-    this.#screen = new Screen(this.#part("screen"), this.#part("glow"), (frame, now) => this.#shown(frame, now));
+    this.#screen = new Screen(
+      this.#part("screen"), this.#part("glow"),
+      (frame, now) => this.#shown(frame, now), (frame, now) => this.latencies.painted(frame, now),
+    );
     this.#veil = new Veil(this.#part("veil"));
-    this.#hud = new Hud(this.#part("hud"), this.stats);
+    this.#hud = new Hud(this.#part("hud"), this.stats, this.latencies);
+    this.#switches = new Switches(this.#part("switches"), (modes) => {
+      this.setModes(modes);
+      this.#part("screen").focus(); // as below
+    });
     this.#fullScreen = new FullScreen(root);
     this.#part("pause").addEventListener("click", () => this.togglePause());
     this.#part("restart").addEventListener("click", () => this.restart());
@@ -65,8 +77,8 @@ export class Player {
     this.#words = wordsOf(world);
     this.#part("screen").setAttribute("aria-label", this.#words.screen);
     this.#setPaused(document.hidden); // opened in the background: nothing is played unseen
-    this.stats.reset();
-    this.#shownNothingYet = true;
+    this.#forget();
+    this.#switches.hide();
     this.#screen.open(world.frame_size);
     this.#root.style.setProperty("--aspect", `${world.frame_size[0]} / ${world.frame_size[1]}`);
     this.#root.style.setProperty("--ratio", world.frame_size[0] / world.frame_size[1]);
@@ -76,7 +88,7 @@ export class Player {
     this.#attachControls(new Controls(world.controls)); // a stick that is held already is sent at once
     this.#hud.start(world.tick_rate);
     this.#connection.open();
-    this.#heartbeat = setInterval(() => this.#send(performance.now()), HEARTBEAT_MS);
+    this.#heartbeat = setInterval(() => this.#repeat(), HEARTBEAT_MS);
     this.#part("screen").focus();
   }
 
@@ -97,6 +109,7 @@ export class Player {
   pause() {
     if (!this.world || this.paused) return;
     this.#setPaused(true);
+    this.latencies.interrupt();
     this.#connection.pause();
     if (this.#connection.ready) this.#showPaused();
   }
@@ -105,7 +118,7 @@ export class Player {
     if (!this.paused) return;
     this.#setPaused(false);
     this.#connection.resume();
-    this.#send(performance.now());
+    this.#repeat();
     if (this.#veil.kind === "paused") this.#veil.hide();
     this.#part("screen").focus();
   }
@@ -113,6 +126,12 @@ export class Player {
   togglePause() {
     if (this.paused) this.resume();
     else this.pause();
+  }
+
+  /** Asks the engine for modes, {name: true or false}; it answers with those that are really on. */
+  setModes(modes) {
+    this.modes = null;
+    this.#connection.setModes(modes);
   }
 
   restart() {
@@ -151,13 +170,17 @@ export class Player {
     const next = this.controls.merge([this.keyboard.action, this.gamepads.action, this.touch.action]);
     if (sameAction(next, this.current)) return;
     this.current = next;
+    this.#send(at, true); // before anything is drawn
     this.hints.show(this.keyboard.held, next);
-    this.#send(at);
   }
 
-  // Sent again now and then although nothing changed: it keeps the latency read-out true while a key is held.
-  #send(at) {
-    if (!this.paused) this.#connection.input(this.current, at);
+  // Now and then although nothing changed: what the engine has is what is held, even if a message was refused.
+  #repeat() {
+    this.#send(performance.now(), false);
+  }
+
+  #send(at, changed) {
+    if (!this.paused) this.latencies.sent(this.#connection.input(this.current, at), at, changed);
   }
 
   #shortcut(code) {
@@ -180,7 +203,14 @@ export class Player {
       },
       onWaking: () => this.#veil.show("waking", words.waking, words.loading, [back]),
       onReady: () => this.#ready(),
-      onFrame: (frame) => this.#screen.show(frame),
+      onModes: (modes) => {
+        this.modes = modes;
+        if (!isRealGame(this.world)) this.#switches.show(modes);
+      },
+      onFrame: (frame) => {
+        this.#screen.show(frame); // its decoding starts before anything else
+        this.latencies.arrived(frame);
+      },
       onNotice: (message) => this.#notice(message),
       onLost: (waitMs, attempt) => this.#veil.show(
         "lost", "The server went away",
@@ -194,15 +224,20 @@ export class Player {
     };
   }
 
-  #ready() {
+  #forget() {
     this.stats.reset();
+    this.latencies.reset();
     this.#shownNothingYet = true;
+  }
+
+  #ready() {
+    this.#forget();
     if (this.paused) {
       this.#connection.pause();
       this.#showPaused();
       return;
     }
-    this.#send(performance.now());
+    this.#repeat();
   }
 
   #shown(frame, now) {

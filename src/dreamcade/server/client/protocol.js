@@ -1,12 +1,14 @@
 // The page's half of the protocol (server/protocol.py and control_messages.py are the other): read once, here.
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 const MAGIC_D = 0x44;
 const MAGIC_C = 0x43;
 const KIND_FRAME = 1;
 const KIND_INPUT = 2;
-const FRAME_HEADER_BYTES = 52;
+const FRAME_HEADER_BYTES = 88;
 const INPUT_HEADER_BYTES = 16;
+const HOW_MADE = ["computed", "extrapolated", "in between"];
+const FLAG_DRAFTED = 1;
 
 /** A message that does not follow the protocol. */
 export class ProtocolError extends Error {}
@@ -38,6 +40,8 @@ export function unpackFrame(buffer) {
   if (buffer.byteLength !== FRAME_HEADER_BYTES + size) {
     throw new ProtocolError("The server sent an incomplete frame.");
   }
+  const kind = HOW_MADE[view.getUint8(52)];
+  if (!kind) throw new ProtocolError("The server made a frame in a way that this page does not know. Reload the page.");
   return {
     tick: view.getUint32(4, true),
     sequence: view.getUint32(8, true),
@@ -46,9 +50,21 @@ export function unpackFrame(buffer) {
     decodeMs: view.getFloat32(28, true),
     encodeMs: view.getFloat32(32, true),
     waitMs: view.getFloat32(36, true),
-    fps: view.getFloat32(40, true),
-    late: view.getUint32(44, true),
-    dropped: view.getUint32(48, true),
+    queueMs: view.getFloat32(40, true),
+    readyMs: view.getFloat32(44, true),
+    fps: view.getFloat32(48, true),
+    kind,
+    drafted: (view.getUint8(53) & FLAG_DRAFTED) !== 0,
+    late: view.getUint32(56, true),
+    dropped: view.getUint32(60, true),
+    tally: {
+      computed: view.getUint32(64, true),
+      extrapolated: view.getUint32(68, true),
+      inBetween: view.getUint32(72, true),
+      hits: view.getUint32(76, true),
+      missed: view.getUint32(80, true),
+      wasted: view.getUint32(84, true),
+    },
     image: new Uint8Array(buffer, FRAME_HEADER_BYTES, size),
   };
 }
@@ -61,6 +77,11 @@ export function dumpReset(seed) {
   return JSON.stringify({ type: "reset", seed });
 }
 
+/** `modes`: those to switch, each to true or false. */
+export function dumpSetModes(modes) {
+  return JSON.stringify({ type: "set_modes", ...modes });
+}
+
 /** `pause`, `resume` or `bye`: messages without fields. */
 export function dumpPlain(type) {
   return JSON.stringify({ type });
@@ -70,6 +91,9 @@ const SERVER_FIELDS = {
   waking: { message: "string" },
   ready: {
     version: "number", world: "string", start: "string", seed: "number", tick_rate: "number", action_size: "number",
+  },
+  modes: {
+    pipeline: "boolean", speculation: "boolean", extrapolation: "boolean", in_between: "boolean", notes: "string",
   },
   error: { code: "string", message: "string", fatal: "boolean" },
   bye: { reason: "string" },

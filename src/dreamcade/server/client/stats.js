@@ -1,12 +1,12 @@
-// What the read-out shows, measured here: frames drawn per second, and input → drawn frame on one clock.
+// What the read-out shows of frames, measured here: how many are drawn per second, and how soon the engine had each.
 
 const WINDOW_MS = 1000;
-const KEPT_LATENCIES = 60;
+const KEPT_FRAMES = 16384;
+const NEWEST = 120;
 
 export class Stats {
   #shown = [];
-  #sequence = 0;
-  #latencies = [];
+  #frames = [];
 
   constructor() {
     this.reset();
@@ -14,40 +14,36 @@ export class Stats {
 
   reset() {
     this.#shown = [];
-    this.#sequence = 0;
-    this.#latencies = [];
+    this.#frames = [];
     Object.assign(this, {
-      frames: 0, tick: 0, fps: 0, latencyMs: null, latencyP95Ms: null, late: 0, dropped: 0, overtaken: 0,
-      stages: { wait: 0, dynamics: 0, decode: 0, encode: 0, network: 0 },
+      frames: 0, tick: 0, fps: 0, late: 0, dropped: 0, overtaken: 0,
+      tally: { computed: 0, extrapolated: 0, inBetween: 0, hits: 0, missed: 0, wasted: 0 },
     });
   }
 
-  /** Counts a frame that was drawn at `now`; the first one to use an input says how long that input took. */
+  /** Counts a frame that was drawn at `now`. */
   count(frame, now) {
     this.frames += 1;
     this.tick = frame.tick;
     this.late = frame.late;
     this.dropped = frame.dropped;
+    this.tally = frame.tally;
     this.#shown.push(now);
     this.#trim(now);
-    const smooth = (name, value) => {
-      const old = this.stages[name];
-      this.stages[name] = old === 0 ? value : old + 0.12 * (value - old);
-    };
-    smooth("dynamics", frame.dynamicsMs);
-    smooth("decode", frame.decodeMs);
-    smooth("encode", frame.encodeMs);
-    if (frame.sequence === 0 || frame.sequence === this.#sequence) return;
-    this.#sequence = frame.sequence;
-    const latency = now - frame.clientMs;
-    const compute = frame.dynamicsMs + frame.decodeMs + frame.encodeMs;
-    smooth("wait", frame.waitMs);
-    smooth("network", Math.max(0, latency - frame.waitMs - compute));
-    this.#latencies.push(latency);
-    if (this.#latencies.length > KEPT_LATENCIES) this.#latencies.shift();
-    const sorted = [...this.#latencies].sort((a, b) => a - b);
-    this.latencyMs = sorted[Math.floor(sorted.length * 0.5)];
-    this.latencyP95Ms = sorted[Math.floor(sorted.length * 0.95)];
+    const { tick, kind, drafted, readyMs } = frame;
+    this.#frames.push({ tick, kind, drafted, readyMs, shownMs: now });
+    if (this.#frames.length > 2 * KEPT_FRAMES) this.#frames = this.#frames.slice(-KEPT_FRAMES);
+  }
+
+  /** The frames that were drawn: their tick, how they were made, and when they were shown. */
+  get records() {
+    return this.#frames;
+  }
+
+  /** The mean of what the newest frames took from the input to the encoded picture, drafted ones too; null: none yet. */
+  get effectiveMs() {
+    const timed = this.#frames.slice(-NEWEST).filter((frame) => frame.kind !== "in between" && frame.tick > 0);
+    return timed.length ? timed.reduce((sum, frame) => sum + frame.readyMs, 0) / timed.length : null;
   }
 
   /** The rate, also when no frame comes any more. */

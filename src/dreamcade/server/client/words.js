@@ -30,8 +30,12 @@ const GAME = {
   command: "dreamcade record",
 };
 
+export function isRealGame(world) {
+  return world.sampling_steps === 0;
+}
+
 /** For a world of the list, or for the list (`real_game`) before it has any. */
 export function wordsOf(world) {
-  const real = world.sampling_steps === undefined ? world.real_game : world.sampling_steps === 0;
+  const real = world.sampling_steps === undefined ? world.real_game : isRealGame(world);
   return real ? GAME : DREAM;
 }
