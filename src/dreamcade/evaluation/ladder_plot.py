@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dreamcade.evaluation.plots import Axes, draw_figure, png_of
+from matplotlib.axes import Axes
+
+from dreamcade.evaluation.plots import draw_figure, png_of
 
 _SHARES = {"delivered": "#16a34a", "extrapolated": "#f59e0b", "computed": "#2563eb"}
 
