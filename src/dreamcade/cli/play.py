@@ -18,6 +18,9 @@ def play(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
     steps: Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")] = None,
     players: Annotated[int, typer.Option(min=1, help="How many may play at once.")] = 4,
+    pipeline: Annotated[
+        bool, typer.Option(help="Draw a frame while the next is dreamed, or one after the other.")
+    ] = True,
 ) -> None:
     """Play a world in the browser.
 
@@ -29,7 +32,7 @@ def play(
     from dreamcade.server.listen import address_of, bind, network_address, serve
 
     names = _worlds_to_play(world)
-    arcade = Arcade(lambda: names, lambda name: load_stage(name, device=device, sampling_steps=steps))
+    arcade = Arcade(lambda: names, lambda name: load_stage(name, device, steps, pipeline))
     with bind(host, port) as listener:
         bound_port = listener.getsockname()[1]
         address = address_of(host, bound_port)

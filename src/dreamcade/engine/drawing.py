@@ -49,6 +49,8 @@ class FrameDrawer:
         self._thread = threading.Thread(target=self._run, name="dreamcade-drawing", daemon=True)
         self.beside = True
         """Whether the thread draws; otherwise `work_off` does, in the caller's."""
+        self.has_computed = False
+        """Whether the thread ever drew."""
 
     def start(self) -> None:
         self._thread.start()
@@ -133,6 +135,7 @@ class FrameDrawer:
                 self._changed.wait_for(lambda: self._stopping or (self.beside and (self._jobs or self._drafts)))
                 if self._stopping:
                     return
+            self.has_computed = True
             self.work_off()
 
     def _take(self, drafts: bool) -> list[Task]:

@@ -121,11 +121,12 @@ class GameLoop:
                 self._go_on(running)
 
     def _place_threads(self) -> None:
-        """Half the cores for each thread that computes, or all of them for the only one."""
+        """Half the cores for each thread that computes, or all of them for the only one. Once both have computed, one
+        alone is better off with half of them too: `engine/home.py` says why."""
         if self._drawer.beside == self.pipeline and self._placed:
             return
         self._placed, self._drawer.beside = True, self.pipeline
-        if self.pipeline:
+        if self.pipeline or self._drawer.has_computed:
             self.engine.share_cores()
         else:
             self.engine.use_all_cores()

@@ -160,7 +160,7 @@ def describe_world(world: StageWorld) -> dict[str, Any]:
     }
 
 
-def load_stage(name: str, device: str = "auto", sampling_steps: int | None = None) -> Stage:
+def load_stage(name: str, device: str = "auto", sampling_steps: int | None = None, pipeline: bool = True) -> Stage:
     """Loads a world (shipped name or folder), warms its engine up, and starts its loop."""
     from dreamcade.engine.engine import Engine
     from dreamcade.engine.runner import GameLoop
@@ -175,6 +175,6 @@ def load_stage(name: str, device: str = "auto", sampling_steps: int | None = Non
     session = engine.open_session(seed=0)
     session.step(world.controls.idle())
     session.close()
-    loop = GameLoop(engine, encode=encode_jpeg)
+    loop = GameLoop(engine, encode=encode_jpeg, pipeline=pipeline)
     loop.start()
     return Stage(world, engine, loop)

@@ -42,7 +42,7 @@ def bench_latency(
 ) -> LatencyRun:  # fmt: skip
     """Plays `world` for `seconds` through `dreamcade play` (with its `options`) and Chromium.
 
-    `modes` are switched through the page first. Raises `BadInputError` for a time that is not positive, a server that
+    `modes` are switched through the page first, but for the pipeline, which the server begins with or without. Raises `BadInputError` for a time that is not positive, a server that
     does not come up, or play that no key is answered in.
     """
     if not 0 < seconds < 3600:
@@ -52,12 +52,15 @@ def bench_latency(
     manifest = read_manifest(folder)
     if not (keys := plan_keys(manifest.controls, WARM_UP_SECONDS + seconds, seed)):
         raise BadInputError(f"no control of world {manifest.name!r} has a key, so there is nothing to press")
+    modes = dict(modes or {})
+    if not modes.pop("pipeline", True):
+        options = [*options, "--no-pipeline"]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     with open_chromium() as browser, local_server(str(folder), options) as address:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.goto(f"{address}/#/{manifest.name}")
         page.wait_for_function("() => window.dreamcade?.state === 'playing' && dreamcade.stats.frames > 5")
-        told = _switch(page, dict(modes or {}))
+        told = _switch(page, modes)
         figures, changes = _play(page, keys, seconds, progress)
         figures["browser"] = f"Chromium {browser.version}, without a window and without a GPU"
     return LatencyRun({**_setting(manifest, seconds, seed), **told, **figures, "load_before": load}, changes)
