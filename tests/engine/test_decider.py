@@ -88,6 +88,7 @@ def test_breadth_follows_the_time_that_is_left() -> None:
     idle = Idle(PERIOD)
     assert idle.breadth(1) == Idle.BROADEST, "nothing is known yet: try"
     for batch, took in ((1, 0.020), (2, 0.024), (3, 0.032), (4, 0.039)):
+        idle.passed(batch, 1.0)  # the first of a size warms up
         idle.passed(batch, took)
     assert idle.breadth(1) == 3
     assert idle.breadth(2) == 1
@@ -105,9 +106,21 @@ def test_what_is_planned_fits_into_a_period(measured: dict[int, float], sessions
     idle = Idle(PERIOD)
     for batch, took in measured.items():
         idle.passed(batch, took)
+        idle.passed(batch, took)
     breadth = idle.breadth(sessions)
     assert 0 <= breadth <= Idle.BROADEST
     assert breadth == 0 or idle.pass_time(breadth * sessions) <= Idle.SHARE * PERIOD
+
+
+def test_a_busy_moment_is_forgotten() -> None:
+    idle = Idle(PERIOD)
+    for _ in range(2):
+        idle.passed(1, 0.010)
+        idle.passed(2, 0.050)
+    assert idle.breadth(1) == 1
+    for _ in range(Idle.FORGOTTEN + 1):
+        idle.passed(1, 0.010)
+    assert idle.breadth(1) > 1, "tried again"
 
 
 def test_drawings_fit_too() -> None:

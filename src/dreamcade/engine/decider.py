@@ -114,14 +114,27 @@ class Idle:
     SLOPE = 0.35
     """What one more frame adds to a pass, of a single one's time, until it was measured."""
 
+    FORGOTTEN = 100
+    """Passes of other sizes after which one is forgotten."""
+
     def __init__(self, period: float) -> None:
         self.period = period
+        self._warm: set[int] = set()
         self._passes: dict[int, float] = {}
+        self._unseen: dict[int, int] = {}
         self._drawing: float | None = None
 
     def passed(self, batch: int, seconds: float) -> None:
-        """A pass over `batch` frames took `seconds`."""
+        """A pass over `batch` frames took `seconds`. The first of its size only warms up; one that was not tried for
+        long is forgotten, since the machine may have been busy then."""
+        if batch not in self._warm:
+            self._warm.add(batch)
+            return
         self._passes[batch] = self._mean(self._passes.get(batch), seconds)
+        self._unseen = {known: self._unseen.get(known, 0) + 1 for known in self._passes}
+        self._unseen[batch] = 0
+        for known in [size for size, passes in self._unseen.items() if passes > self.FORGOTTEN]:
+            del self._passes[known], self._unseen[known]
 
     def drew(self, frames: int, seconds: float) -> None:
         """Decoding and encoding `frames` took `seconds`."""

@@ -83,6 +83,8 @@ class Director:
         """
         begun, standings = time.perf_counter(), {h: h.standing for h in handles}
         come = [(h, h.mailbox.peek()[0].action) for h in handles if self._is_surprised(h)]
+        for handle, _ in come:
+            self.drawer.forget_drafts(handle)  # nobody guessed what came: the rest would only be in its way
         wanted = come or [(h, action) for h in handles for action in self._guesses(h, len(handles))]
         left: list[tuple[Handle, ActionVector]] = []
         for handle, action in wanted:
@@ -225,6 +227,6 @@ class Director:
         if course.known != take.proposal.version:  # reset, restored or stepped by others since
             course.foresight.forget()
             for action in self.engine.history(handle.session)[:-1]:
-                course.foresight.tell(action)
+                course.foresight.tell(action, by_hand=False)
         course.foresight.tell(take.used.action)
         course.known = handle.session.version

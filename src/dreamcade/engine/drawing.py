@@ -16,8 +16,6 @@ from dreamcade.engine.handle import FrameJob, Handle
 from dreamcade.engine.proposal import Dreamed
 
 Encode = Callable[[Pixels], bytes]
-TOGETHER = 2
-"""Drafts that are decoded as one batch: two take little longer than one, and more would keep frames waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +147,15 @@ class FrameDrawer:
         return tasks
 
     def _take_drafts(self) -> list[Task]:
+        """The next draft, alone: a frame that comes meanwhile waits no longer than for one."""
         for handle in list(self._drafts):
-            waiting = self._drafts.pop(handle)
+            draft, *waiting = self._drafts.pop(handle)
             if not handle.attached:
                 continue
-            if waiting[TOGETHER:]:
-                self._drafts[handle] = waiting[TOGETHER:]
-            for draft in waiting[:TOGETHER]:
-                draft.drawing = True
-            return [Task(handle, draft.proposal.dreamed, draft=draft) for draft in waiting[:TOGETHER]]
+            if waiting:
+                self._drafts[handle] = waiting
+            draft.drawing = True
+            return [Task(handle, draft.proposal.dreamed, draft=draft)]
         return []
 
     def _draw(self, tasks: Sequence[Task]) -> None:

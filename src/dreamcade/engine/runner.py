@@ -192,7 +192,7 @@ class GameLoop:
     @property
     def _early(self) -> bool:
         """Whether a new input may pull its tick forward: ticks of their own for many players would leave no time."""
-        return self.pipeline and self._idle.breadth(max(1, len(self._handles))) > 0
+        return self._idle.breadth(max(1, len(self._handles))) > 0
 
     def _tick(self, handles: Sequence[Handle], now: float) -> None:
         for handle in handles:

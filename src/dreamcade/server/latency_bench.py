@@ -42,8 +42,8 @@ def bench_latency(
 ) -> LatencyRun:  # fmt: skip
     """Plays `world` for `seconds` through `dreamcade play` (with its `options`) and Chromium.
 
-    `modes` are switched through the page first, but for the pipeline, which the server begins with or without. Raises `BadInputError` for a time that is not positive, a server that
-    does not come up, or play that no key is answered in.
+    `modes` are switched through the page first, but for the pipeline, which the server begins with or without. Raises
+    `BadInputError` for a time that is not positive, a server that does not come up, or play that no key is answered in.
     """
     if not 0 < seconds < 3600:
         raise BadInputError(f"a bench of latency needs up to an hour of seconds; got {seconds:g}")
