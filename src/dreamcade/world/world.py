@@ -245,7 +245,7 @@ def _read_extrapolator(folder: Path, manifest: WorldManifest) -> Extrapolator | 
         return None
     config = _read_config(folder, ExtrapolationConfig, manifest.extrapolation)
     dynamics = DynamicsConfig.from_json(manifest.dynamics)
-    extrapolator = Extrapolator(config, dynamics.tokens, dynamics.latent_channels)
+    extrapolator = Extrapolator(config, dynamics)
     load_weights(extrapolator, folder / EXTRAPOLATION_FILE)
     return _frozen(extrapolator)
 

@@ -1,0 +1,223 @@
+"""Where may a frame be extrapolated? The guards are set on held-out play: as many skips as a budget of quality allows.
+
+Every setting that is tried continues the same windows under the same actions and the same noise, so that what differs
+is due to the skips.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dreamcade.dynamics import ExtrapolationConfig, Extrapolator
+from dreamcade.dynamics.extrapolation import straight_on
+from dreamcade.evaluation.lpips import LPIPS
+from dreamcade.evaluation.machine import machine_name
+from dreamcade.evaluation.metrics import Progress
+from dreamcade.evaluation.skipping import Method, Playground, Scores, Track
+from dreamcade.world.world import World
+
+CAPS = (1, 2, 3)
+"""Skips in a row that are tried."""
+QUANTILES = (0.15, 0.3, 0.5, 0.7, 0.85)
+"""Limits that are tried: those that let these shares of the ticks of full inference pass …"""
+NO_LIMIT = 1e3
+"""… and one that lets nearly all of them."""
+COARSE = 3
+"""The search looks at every so many-th window; what it finds is then measured on all of them."""
+CONFIRMED = 6
+"""Settings at most that are measured on all windows before the search gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A setting, the share of ticks that it skipped, what that cost in dB of PSNR against the real frames, and on how
+    many windows."""
+
+    config: ExtrapolationConfig
+    share: float
+    loss: float
+    windows: int
+
+
+@dataclass(slots=True)
+class Calibration:
+    """What a search came to: `chosen` is none where even the fewest skips cost more than the budget. `methods` are the
+    rows of the comparison at the chosen setting."""
+
+    budget: float
+    ticks: int
+    windows: int
+    chosen: Tried | None = None
+    tried: list[Tried] = field(default_factory=list)
+    methods: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        curve = [
+            {**t.config.to_json(), "skipped": t.share, "loss_db": t.loss, "windows": t.windows} for t in self.tried
+        ]
+        return {
+            "budget_db": self.budget, "ticks": self.ticks, "windows": self.windows,
+            "chosen": None if self.chosen is None else self.chosen.config.to_json(),
+            "methods": self.methods, "tried": curve, "machine": machine_name(torch.device("cpu")),
+        }  # fmt: skip
+
+
+def calibrated(world: World, extrapolator: Extrapolator, found: Calibration) -> World | None:
+    """`world` with the setting that was found and its figures on the card, or none where none was."""
+    if found.chosen is None:
+        return None
+    chosen = copy.deepcopy(extrapolator)
+    chosen.config = found.chosen.config
+    ours = next(row for row in found.methods if row["method"] == "ours")
+    full = next(row for row in found.methods if row["method"] == "full")
+    said = {
+        "passes skipped, share": round(ours["skipped"], 3),
+        "PSNR lost in dB, of a budget of": [round(ours["loss_db"], 3), found.budget],
+        "PSNR to the real frames in dB": round(ours["psnr"], 2), "of full inference": round(full["psnr"], 2),
+        "PSNR to full inference in dB": round(ours["psnr_to_full"], 2),
+        "LPIPS to the real frames, of full inference": [ours["lpips"], full["lpips"]],
+        "ms of a skip, of a full pass": [round(ours["ms"], 2), round(full["ms"], 2)],
+        "measured": f"{found.windows} held-out windows played on for {found.ticks} ticks",
+        "machine": machine_name(torch.device("cpu")),
+    }  # fmt: skip
+    made = world.with_extrapolator(chosen)
+    card = {**world.manifest.card, "extrapolation": said}
+    return dataclasses.replace(made, manifest=dataclasses.replace(made.manifest, card=card))
+
+
+class Search:
+    """Looks for the most skips within the budget; every measurement is kept in `tried`."""
+
+    def __init__(self, playground: Playground, extrapolator: Extrapolator, budget: float, progress: Progress) -> None:
+        self.playground, self.budget, self.progress = playground, budget, progress
+        self.extrapolator = copy.deepcopy(extrapolator).to(playground.dtype)
+        self.full = playground.roll()
+        self.full_scores = playground.score(self.full)
+        self.tried: list[Tried] = []
+
+    def run(self) -> Tried | None:
+        """The best setting, measured on all windows, or none."""
+        few = max(1, self.playground.count // COARSE)
+        fitting: list[Tried] = []
+        settings = list(_settings(self.full, self.extrapolator.config))
+        for done, limits in enumerate(settings):
+            best = max((t.share for t in fitting), default=0.0)
+            found = self._widest(limits, few, best)
+            fitting += [found] if found is not None else []
+            self.progress("looking for limits", done + 1, len(settings))
+        return self._confirm(sorted(fitting, key=lambda t: -t.share))
+
+    def measure(self, config: ExtrapolationConfig, windows: int) -> Tried:
+        """Skips and loss of one setting on the first `windows` windows."""
+        track = self.playground.roll(config, self.extrapolator, windows)
+        near = self.playground.score(track).real
+        tried = Tried(config, track.share, float((self.full_scores.real[:, :windows] - near).mean()), windows)
+        self.tried.append(tried)
+        return tried
+
+    def _widest(self, limits: Sequence[ExtrapolationConfig], windows: int, best: float) -> Tried | None:
+        """Of settings that let more and more pass, the last that keeps within the budget: by bisection. Given up early
+        where even the widest skips no more than `best`."""
+        widest = self.measure(limits[-1], windows)
+        if widest.loss <= self.budget or widest.share <= best:
+            return widest if widest.loss <= self.budget else None
+        low, high, found = 0, len(limits) - 2, None
+        while low <= high:
+            middle = (low + high) // 2
+            tried = self.measure(limits[middle], windows)
+            if tried.loss <= self.budget:
+                found, low = tried, middle + 1
+            else:
+                high = middle - 1
+        return found
+
+    def _confirm(self, candidates: Sequence[Tried]) -> Tried | None:
+        """The first of `candidates`, most skips first, that keeps within the budget on all windows."""
+        for done, candidate in enumerate(candidates[:CONFIRMED]):
+            tried = self.measure(candidate.config, self.playground.count)
+            if tried.loss <= self.budget and tried.share > 0:
+                self.progress("measuring on all windows", CONFIRMED, CONFIRMED)
+                return tried
+            self.progress("measuring on all windows", done + 1, CONFIRMED)
+        return None
+
+
+def calibrate(playground: Playground, extrapolator: Extrapolator, budget: float, progress: Progress) -> Calibration:
+    """Searches the guards of `extrapolator` and compares it with simpler ways at the setting found."""
+    search = Search(playground, extrapolator, budget, progress)
+    made = Calibration(budget, playground.ticks, playground.count)
+    made.chosen, made.tried = search.run(), search.tried
+    compared = made.chosen.config if made.chosen is not None else _least(search.tried)
+    made.methods = compare(search, compared, progress)
+    return made
+
+
+def compare(search: Search, config: ExtrapolationConfig, progress: Progress) -> list[dict[str, Any]]:
+    """Every method at one setting, as rows of a table: figures of shown frames, averaged over ticks and windows."""
+    playground, full, judge = search.playground, search.full, LPIPS.load()
+    free = dataclasses.replace(config, action_distance=NO_LIMIT, curvature=NO_LIMIT)
+    methods: list[tuple[str, ExtrapolationConfig | None, Method | None]] = [
+        ("full", None, None), ("repeat", config, _repeat), ("blend", config, _repeat),
+        ("linear", config, _straight), ("linear, unguarded", free, _straight),
+        ("ours, unguarded", free, search.extrapolator), ("ours", config, search.extrapolator),
+    ]  # fmt: skip
+    rows = []
+    for done, (name, guard, method) in enumerate(methods):
+        track = full if method is None else playground.roll(guard, method)
+        track = dataclasses.replace(track, blended=name == "blend")
+        scores = playground.score(track, full, judge)
+        cost = playground.milliseconds(method)
+        rows.append(_row(name, track, scores, search.full_scores, cost))
+        progress("comparing methods", done + 1, len(methods))
+    return rows
+
+
+def _row(name: str, track: Track, scores: Scores, full: Scores, cost: float) -> dict[str, Any]:
+    assert scores.full is not None
+    skipped = track.skipped.numpy()
+    return {
+        "method": name, "skipped": track.share, "psnr": float(scores.real.mean()),
+        "loss_db": float((full.real - scores.real).mean()),
+        "psnr_to_full": None if name == "full" else float(scores.full.mean()),
+        "lpips": scores.lpips, "ms": cost,
+        "loss_db_by_tick": [round(float(loss), 3) for loss in (full.real - scores.real).mean(1)],
+        "psnr_of_skipped": float(scores.real[skipped].mean()) if skipped.any() else None,
+    }  # fmt: skip
+
+
+def _settings(full: Track, config: ExtrapolationConfig) -> Iterator[list[ExtrapolationConfig]]:
+    """For every cap and limit of the actions' distance, widest first, the limits of curvature that are tried, narrowest
+    first."""
+    bends = _levels(full.curvatures)
+    for cap in reversed(CAPS):
+        for distance in reversed(_levels(full.distances)):
+            yield [
+                dataclasses.replace(config, action_distance=distance, curvature=bend, most_skips=cap) for bend in bends
+            ]
+
+
+def _levels(values: Tensor) -> list[float]:
+    """Limits that let more and more of the values pass, each once."""
+    found = np.quantile(values.float().numpy(), QUANTILES)
+    return sorted({float(f"{level:.4g}") for level in found} | {NO_LIMIT})
+
+
+def _least(tried: Sequence[Tried]) -> ExtrapolationConfig:
+    """Of all settings that skip anything, the one that costs least."""
+    return min(tried, key=lambda t: (t.share == 0, t.loss)).config
+
+
+def _repeat(recent: Tensor, actions: Tensor) -> Tensor:
+    return recent[:, 0]
+
+
+def _straight(recent: Tensor, actions: Tensor) -> Tensor:
+    return straight_on(recent)
