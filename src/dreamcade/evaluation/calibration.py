@@ -26,12 +26,13 @@ from dreamcade.world.world import World
 
 CAPS = (1, 2, 3)
 """Skips in a row that are tried."""
-QUANTILES = (0.15, 0.3, 0.5, 0.7, 0.85)
-"""Limits that are tried: those that let these shares of the ticks of full inference pass …"""
+BENDS, DISTANCES = (0.15, 0.3, 0.5, 0.7, 0.85), (0.5, 0.8)
+"""Limits of curvature and of the actions' distance that are tried: those that let these shares of the ticks of full
+inference pass …"""
 NO_LIMIT = 1e3
 """… and one that lets nearly all of them."""
 COARSE = 3
-"""The search looks at every so many-th window; what it finds is then measured on all of them."""
+"""The search looks at a third of the windows and of the ticks; what it finds is then measured on all of them."""
 CONFIRMED = 6
 """Settings at most that are measured on all windows before the search gives up."""
 
@@ -101,6 +102,9 @@ class Search:
         self.extrapolator = copy.deepcopy(extrapolator).to(playground.dtype)
         self.full = playground.roll()
         self.full_scores = playground.score(self.full)
+        # Drawn by lot: every n-th tick could be always a skipped one, or never.
+        few = max(1, playground.ticks // COARSE)
+        self._glances = np.sort(np.random.default_rng(0).choice(playground.ticks, few, replace=False))
         self.tried: list[Tried] = []
 
     def run(self) -> Tried | None:
@@ -116,10 +120,13 @@ class Search:
         return self._confirm(sorted(fitting, key=lambda t: -t.share))
 
     def measure(self, config: ExtrapolationConfig, windows: int) -> Tried:
-        """Skips and loss of one setting on the first `windows` windows."""
+        """Skips and loss of one setting: at all ticks of all windows, or at some of the first `windows` ones."""
         track = self.playground.roll(config, self.extrapolator, windows)
-        near = self.playground.score(track).real
-        tried = Tried(config, track.share, float((self.full_scores.real[:, :windows] - near).mean()), windows)
+        if windows == self.playground.count:
+            lost = self.full_scores.real - self.playground.score(track).real
+        else:
+            lost = self.full_scores.real[self._glances, :windows] - self.playground.glance(track, self._glances)
+        tried = Tried(config, track.share, float(lost.mean()), windows)
         self.tried.append(tried)
         return tried
 
@@ -196,17 +203,17 @@ def _row(name: str, track: Track, scores: Scores, full: Scores, cost: float) -> 
 def _settings(full: Track, config: ExtrapolationConfig) -> Iterator[list[ExtrapolationConfig]]:
     """For every cap and limit of the actions' distance, widest first, the limits of curvature that are tried, narrowest
     first."""
-    bends = _levels(full.curvatures)
+    bends = _levels(full.curvatures, BENDS)
     for cap in reversed(CAPS):
-        for distance in reversed(_levels(full.distances)):
+        for distance in reversed(_levels(full.distances, DISTANCES)):
             yield [
                 dataclasses.replace(config, action_distance=distance, curvature=bend, most_skips=cap) for bend in bends
             ]
 
 
-def _levels(values: Tensor) -> list[float]:
+def _levels(values: Tensor, shares: Sequence[float]) -> list[float]:
     """Limits that let more and more of the values pass, each once."""
-    found = np.quantile(values.float().numpy(), QUANTILES)
+    found = np.quantile(values.float().numpy(), shares)
     return sorted({float(f"{level:.4g}") for level in found} | {NO_LIMIT})
 
 

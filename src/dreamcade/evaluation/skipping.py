@@ -111,6 +111,11 @@ class Playground:
         tokens, skipped, distances, bends = (torch.stack(tensors) for tensors in zip(*kept, strict=True))
         return Track(tokens, skipped, distances, bends)
 
+    def glance(self, track: Track, ticks: NDArray[np.intp]) -> NDArray[np.float64]:
+        """PSNR in dB against the real frames at some `ticks` only, `[len(ticks), W]`."""
+        near = [psnr(self.draw(track.tokens[ticks, w]), self.real[w][ticks]) for w in range(track.tokens.shape[1])]
+        return np.stack(near, 1)
+
     def score(self, track: Track, full: Track | None = None, judge: LPIPS | None = None) -> Scores:
         """How near the pictures of a track come to the real ones, and to those of `full`; `judge` adds LPIPS."""
         near, same, seen = [], [], []
