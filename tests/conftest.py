@@ -96,7 +96,7 @@ def tiny_world(toy_controls: Controls) -> World:
                 action_size=toy_controls.size,
                 sampling_levels=(1.0, 0.8),
                 action_history=4,
-                recent=2,
+                recent=3,
                 width=16,
                 depth=2,
                 heads=2,

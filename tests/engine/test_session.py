@@ -67,6 +67,6 @@ def test_priming_needs_an_open_session(engine: Engine, toy_play: Play) -> None:
 def test_cost_does_not_grow(engine: Engine) -> None:
     """Memory of a session is constant: every buffer keeps its size and place over hundreds of frames."""
     session = engine.open_session()
-    before = {name: (t.shape, t.data_ptr()) for name, t in engine._slots.state.tensors().items()}
+    before = {name: (t.shape, t.data_ptr()) for name, t in engine.passes.slots.state.tensors().items()}
     play(session, 300)
-    assert {name: (t.shape, t.data_ptr()) for name, t in engine._slots.state.tensors().items()} == before
+    assert {name: (t.shape, t.data_ptr()) for name, t in engine.passes.slots.state.tensors().items()} == before

@@ -24,10 +24,13 @@ class ActionGrid:
             raise BadInputError(f"a grid needs a whole number of levels for every control; got {list(self.levels)}")
 
     def snap(self, actions: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Actions `[…, A]` → the nearest on the grid, float32 `[…, A]`; 0, 1 and −1 are on every grid."""
-        levels = np.asarray(self.levels, np.float32)
-        snapped: NDArray[np.float32] = (np.rint(np.asarray(actions, np.float32) * levels) / levels).astype(np.float32)
-        return snapped
+        """Actions `[…, A]` → the nearest on the grid, float32 `[…, A]`; 0, 1 and −1 are on every grid.
+
+        There is one zero: −0 becomes 0.
+        """
+        levels = np.array(self.levels, np.float32)
+        places: NDArray[np.float32] = np.rint(np.asarray(actions, np.float32) * levels)
+        return (places / levels + 0.0).astype(np.float32)
 
     def key(self, action: NDArray[np.floating]) -> ActionKey:
         """One action `[A]` → its place."""

@@ -1,13 +1,14 @@
 """Past latents and actions → the next latent."""
 
 from dreamcade.dynamics.config import DynamicsConfig
-from dreamcade.dynamics.dynamics import LOWEST_LEVEL, Context, Dynamics
+from dreamcade.dynamics.dynamics import LOWEST_LEVEL, Abandoned, Context, Dynamics
 from dreamcade.dynamics.extrapolation import ExtrapolationConfig, Extrapolator
 from dreamcade.dynamics.predictor import ActionPredictor, PredictorConfig
 from dreamcade.dynamics.state import DynamicsState
 
 __all__ = [
     "LOWEST_LEVEL",
+    "Abandoned",
     "ActionPredictor",
     "Context",
     "Dynamics",

@@ -21,7 +21,9 @@ from dreamcade.dynamics.config import DynamicsConfig
 from dreamcade.dynamics.motion import TERMS
 from dreamcade.dynamics.movement import Movement
 from dreamcade.dynamics.state import DynamicsState
-from dreamcade.dynamics.transformer import Overview, Transformer, action_features
+from dreamcade.dynamics.transformer import Abandoned, GoOn, Overview, Transformer, action_features
+
+__all__ = ["LOWEST_LEVEL", "Abandoned", "Context", "Dynamics"]
 
 LOWEST_LEVEL = 0.3
 """Noise level of the last step where a number of steps is asked for that the config does not name."""
@@ -137,10 +139,17 @@ class Dynamics(nn.Module):
             overview = overview + self.embed_motion(motion if told is None else told)
         return Embedded(tokens, overview, moved, motion)
 
-    def denoise(self, embedded: Embedded, context: Context, noisy: Tensor, level: Tensor) -> Tensor:
+    def denoise(
+        self,
+        embedded: Embedded,
+        context: Context,
+        noisy: Tensor,
+        level: Tensor,
+        go_on: GoOn | None = None,
+    ) -> Tensor:
         """One sampling step: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens."""
         x = embedded.tokens + self.embed_noisy(noisy)
-        x = self.transformer(x, level, context.actions, embedded.overview, context.memory, context.ages)
+        x = self.transformer(x, level, context.actions, embedded.overview, context.memory, context.ages, go_on)
         return embedded.moved + self.leave(x)
 
     def forward(
@@ -152,16 +161,23 @@ class Dynamics(nn.Module):
         embedded = self.embed(context, told)
         return self.denoise(embedded, context, noisy, level), embedded.moved, embedded.motion
 
-    def sample(self, context: Context, noise: Tensor, levels: Sequence[float] | None = None) -> Tensor:
+    def sample(
+        self,
+        context: Context,
+        noise: Tensor,
+        levels: Sequence[float] | None = None,
+        go_on: GoOn | None = None,
+    ) -> Tensor:
         """The next frame's tokens `[B, L, c]` from noise `[steps, B, L, c]`; `levels` default to the config's.
 
-        Step i sees (1 − s)·clean + s·noise at level s, the clean tokens being the previous step's.
+        Step i sees (1 − s)·clean + s·noise at level s, the clean tokens being the previous step's. `go_on` is asked
+        between blocks: where it says no, `Abandoned` is raised.
         """
         levels = self.levels(len(noise)) if levels is None else levels
         embedded, clean = self.embed(context), context.latest
         for step_noise, s in zip(noise, levels, strict=True):
             level = torch.full((len(clean),), s, device=clean.device, dtype=clean.dtype)
-            clean = self.denoise(embedded, context, clean.lerp(step_noise.to(clean.dtype), s), level)
+            clean = self.denoise(embedded, context, clean.lerp(step_noise.to(clean.dtype), s), level, go_on)
         return clean
 
     def levels(self, steps: int) -> tuple[float, ...]:
@@ -177,9 +193,7 @@ class Dynamics(nn.Module):
     def observe(self, state: DynamicsState, rows: Tensor, latents: Tensor, actions: Tensor) -> None:
         """Appends real latents `[B, c, h, w]` and the actions `[B, A]` that led to them (zeros for a first frame)."""
         self._expect(latents, (len(rows), *self.config.latent_shape), "latents")
-        self._expect(actions, (len(rows), self.config.action_size), "actions")
-        self._push_action(state, rows, actions)
-        self._append(state, rows, self.to_tokens(latents))
+        self.commit(state, rows, actions, self.to_tokens(latents))
 
     @torch.inference_mode()
     def step(self, state: DynamicsState, rows: Tensor, actions: Tensor, noise: Tensor) -> Tensor:
@@ -187,15 +201,41 @@ class Dynamics(nn.Module):
 
         `noise` is standard normal `[steps, B, L, c]`. Rows without a frame raise `BadInputError`.
         """
+        tokens = self.propose(state, rows, actions, noise)
+        self.commit(state, rows, actions, tokens)
+        return self.to_latents(tokens)
+
+    @torch.inference_mode()
+    def propose(
+        self,
+        state: DynamicsState,
+        rows: Tensor,
+        actions: Tensor,
+        noise: Tensor,
+        go_on: GoOn | None = None,
+    ) -> Tensor:
+        """Tokens `[B, L, c]` of the frames that would come next; the state stays as it is.
+
+        A row may be asked for under several actions at once. What is proposed lives outside the ring buffers: to take
+        it is one `commit`, to drop it is to forget it. `go_on` as for `sample`.
+        """
         self._expect(actions, (len(rows), self.config.action_size), "actions")
         self._expect(noise, (len(noise), len(rows), *self.noise_shape), "noise")
         if bool((state.count[rows] == 0).any()):
             raise BadInputError("a session needs at least one frame before it can step; prime it first")
+        taken = torch.cat([state.actions[rows, 1:], actions[:, None].to(state.actions)], 1)
+        context = Context(state.recent(rows), taken, state.memory(rows), state.ages(rows))
+        return self.sample(context, noise, go_on=go_on)
+
+    @torch.inference_mode()
+    def commit(self, state: DynamicsState, rows: Tensor, actions: Tensor, tokens: Tensor) -> None:
+        """Appends frames, tokens `[B, L, c]`, and the actions `[B, A]` that led to them, wherever they come from.
+
+        Each goes into one slot of the rings, whatever they hold; its memory entries follow from it without a pass.
+        """
+        self._expect(actions, (len(rows), self.config.action_size), "actions")
         self._push_action(state, rows, actions)
-        context = Context(state.recent(rows), state.actions[rows], state.memory(rows), state.ages(rows))
-        tokens = self.sample(context, noise)
         self._append(state, rows, tokens)
-        return self.to_latents(tokens)
 
     @torch.inference_mode()
     def skip(self, state: DynamicsState, rows: Tensor, actions: Tensor, tokens: Tensor) -> None:

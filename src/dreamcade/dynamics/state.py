@@ -57,10 +57,12 @@ class DynamicsState:
             tensor[row] = saved[name].to(tensor)
 
     def memory(self, rows: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values of `rows` per memory layer, each `[B, N, L, D]`; a single row's are views, not copies."""
-        if len(rows) == 1:
-            row = int(rows[0])
-            keys, values = self.keys[row : row + 1], self.values[row : row + 1]
+        """Keys and values of `rows` per memory layer, each `[B, N, L, D]`; of a single row, even asked for several
+        times, they are views, not copies."""
+        numbers = rows.tolist()
+        if len(set(numbers)) == 1:
+            row = numbers[0]
+            keys, values = (t[row : row + 1].expand(len(numbers), -1, -1, -1, -1) for t in (self.keys, self.values))
         else:
             keys, values = self.keys[rows], self.values[rows]
         return list(zip(keys.unbind(1), values.unbind(1), strict=True))

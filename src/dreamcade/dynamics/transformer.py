@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -9,6 +11,13 @@ from torch import Tensor, nn
 
 from dreamcade.dynamics.attention import MemoryAttention, SpatialAttention
 from dreamcade.dynamics.config import DynamicsConfig
+
+GoOn = Callable[[], bool]
+"""Asked in the middle of a pass whether anybody still wants it."""
+
+
+class Abandoned(Exception):
+    """A pass was given up in its middle: nobody wants its frames any more."""
 
 
 class Block(nn.Module):
@@ -85,17 +94,20 @@ class Transformer(nn.Module):
         overview: Tensor,
         memory: list[tuple[Tensor, Tensor]],
         ages: Tensor,
+        go_on: GoOn | None = None,
     ) -> Tensor:
         """Tokens `[B, L, D]` → `[B, L, D]`.
 
         Noise level `[B]` in [0, 1]; `actions` `[B, history, A]`; `overview` `[B, C]`; memory (keys, values) per memory
-        layer and ages `[B, N]` as in `Context`.
+        layer and ages `[B, N]` as in `Context`. Raises `Abandoned` where `go_on`, asked before each block, says no.
         """
         condition = self.condition(torch.cat([self.level_features(level), action_features(actions)], 1)) + overview
         modulation = rearrange(self.modulation(F.silu(condition)), "b (n s d) -> n b s 1 d", n=self.config.depth, s=6)
         caches = iter(memory)
         x = x + self.position
         for block, values in zip(self.blocks, modulation, strict=True):
+            if go_on is not None and not go_on():
+                raise Abandoned
             cache = (*next(caches), ages) if block.memory is not None else None
             x = block(x, values, cache)
         return F.layer_norm(x, x.shape[-1:])

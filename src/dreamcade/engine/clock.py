@@ -32,6 +32,11 @@ class FixedRateClock:
         self._origin = now
         self._next = 0
 
+    @property
+    def period(self) -> float:
+        """Seconds from one tick to the next."""
+        return 1.0 / self.rate
+
     def seconds_until_due(self, now: float) -> float:
         """How long to wait for the next tick; 0 when it is due."""
         return max(0.0, self.deadline - now)

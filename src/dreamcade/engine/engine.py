@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dreamcade.core.device import cpu_threads, fast_dtype, keep_freed_memory, resolve_device
 from dreamcade.core.errors import BadInputError
-from dreamcade.core.types import ActionVector, Frame, FrameTiming
+from dreamcade.core.types import ActionVector, Frame
+from dreamcade.engine.decider import Limits
 from dreamcade.engine.home import Home
 from dreamcade.engine.opening import ImageLike, Opening, encode_action, open_frames, open_image, open_start
+from dreamcade.engine.passes import Passes
+from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.session import Session, check_seed
-from dreamcade.engine.slots import Slots
 from dreamcade.engine.snapshot import check_world, unpack
-from dreamcade.engine.stages import Stopwatch
 from dreamcade.world.aside import aside
 from dreamcade.world.world import World
 
 Action = Mapping[str, float | bool] | ActionVector | Sequence[float]
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
-_FIRST_ROWS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Dreamed:
-    """A frame that is dreamed but not drawn: its latent `[c, h, w]`, its tick, and how long it took."""
-
-    latent: Tensor
-    tick: int
-    watch: Stopwatch
 
 
 class Engine:
@@ -56,9 +44,7 @@ class Engine:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.use_all_cores()
-        self._codec = aside(lambda: self._prepare(world.codec))
-        self._dynamics = aside(lambda: self._prepare(world.dynamics))
-        self._slots = aside(lambda: Slots(self._dynamics, _FIRST_ROWS))
+        self.passes = aside(lambda: Passes(world, self.device, self.dtype, self.sampling_steps))
         self.home = Home()
 
     def use_all_cores(self) -> None:
@@ -108,41 +94,76 @@ class Engine:
 
         Raises `BadInputError` for a closed or foreign session or a bad action.
         """
-        sessions, vectors = self._checked(actions)
+        asked = self._checked(actions)
 
         def step() -> list[Frame]:
-            frames = self.draw(self._dream(sessions, vectors))
-            for session, frame in zip(sessions, frames, strict=True):
+            frames = self.draw(self._step(asked))
+            for (session, _), frame in zip(asked, frames, strict=True):
                 session.shown(frame)
             return frames
 
-        return dict(zip(sessions, self.home.run(step), strict=True))
+        return dict(zip(actions, self.home.run(step), strict=True))
 
     def dream_many(self, actions: Mapping[Session, Action]) -> dict[Session, Dreamed]:
         """The first half of `step_many`: the sessions are a tick further, their frames still to be drawn by `draw`."""
-        sessions, vectors = self._checked(actions)
-        return dict(zip(sessions, self.home.run(lambda: self._dream(sessions, vectors)), strict=True))
+        asked = self._checked(actions)
+        return dict(zip(actions, self.home.run(lambda: self._step(asked)), strict=True))
+
+    def propose(
+        self, asked: Sequence[tuple[Session, ActionVector]], go_on: Callable[[], bool] | None = None
+    ) -> list[Proposal]:
+        """What comes next under each action (on the world's grid), by one pass; nothing changes until `commit`.
+
+        A session may be asked about several actions. `go_on` is asked now and then: where it says no, the pass ends
+        with `Abandoned`.
+        """
+        return self.home.run(lambda: self._propose(asked, go_on))
+
+    def extrapolate(self, session: Session, action: ActionVector) -> Proposal:
+        """What comes next if motion goes on: no pass. The world must be calibrated."""
+        return self.home.run(lambda: self._open(session).extrapolate(session, action))
+
+    def between(self, session: Session, ahead: float) -> Dreamed:
+        """The frame that lies `ahead` (0…1) of a tick beyond the newest, for the eye alone; likewise."""
+        return self.home.run(lambda: self._open(session).extrapolate(session, None, ahead).dreamed)
+
+    def commit(self, proposals: Sequence[Proposal]) -> list[Dreamed]:
+        """Takes proposals, at most one a session: their sessions are a tick further.
+
+        Raises `BadInputError` where a session has changed since; then nothing is taken.
+        """
+        return self.home.run(lambda: self._commit(proposals))
+
+    def calm(self, session: Session, action: ActionVector) -> bool:
+        """Whether the world's calibration lets the next frame under `action` be extrapolated."""
+        if self.limits is None:
+            return False
+        distance, curvature = self.home.run(lambda: self._open(session).smoothness(session, action))
+        return self.limits.allow(distance, curvature, session.skips)
+
+    @property
+    def limits(self) -> Limits | None:
+        """The world's calibration, if it has one."""
+        if self.world.extrapolator is None:
+            return None
+        config = self.world.extrapolator.config
+        return Limits(config.action_distance, config.curvature, config.most_skips)
+
+    def snap(self, action: ActionVector) -> ActionVector:
+        """`action` as the world tells it apart: on its predictor's grid, if it has one."""
+        return action if self.world.predictor is None else self.world.predictor.grid.snap(action)
 
     def newest(self, session: Session) -> Dreamed:
         """What `session` has come to, to be drawn once more."""
-        return self.home.run(lambda: self._newest(session))
+        return self.home.run(lambda: self._open(session).newest(session))
 
-    @torch.inference_mode()
     def draw(self, dreamed: Sequence[Dreamed]) -> list[Frame]:
         """Decodes latents as one batch. It touches no session and may run in a thread beside the one that dreams."""
-        if not dreamed:
-            return []
-        watch = Stopwatch(self.device)
-        pixels = self._codec.decode_pixels(torch.stack([d.latent for d in dreamed]))
-        watch.stop()
-        shown = pixels.cpu().numpy()  # on a GPU this waits for the work that is timed
-        frames = []
-        for one, own in zip(dreamed, shown, strict=True):
-            queue_ms = (watch.began - one.watch.ended) * 1000.0
-            frames.append(
-                Frame(own, one.tick, FrameTiming(one.watch.milliseconds, watch.milliseconds, queue_ms=queue_ms))
-            )
-        return frames
+        return self.passes.draw(dreamed) if dreamed else []
+
+    def observe(self, row: int, opening: Opening) -> None:
+        """Replaces what `row` remembers by `opening`."""
+        self.passes.observe(row, opening)
 
     def check(self, session: Session) -> None:
         """Raises `BadInputError` unless `session` is an open session of this engine."""
@@ -151,62 +172,48 @@ class Engine:
         if session.closed:
             raise BadInputError("this session is closed; open another one with engine.open_session()")
 
-    @torch.inference_mode()
-    def observe(self, row: int, opening: Opening) -> None:
-        """Replaces what `row` remembers by `opening`."""
-        rows = self._slots.index([row])
-        self._slots.state.reset(rows)
-        latents, actions = self._cast(opening.latents), self._cast(opening.actions)
-        for i in range(len(latents)):
-            self._dynamics.observe(self._slots.state, rows, latents[i : i + 1], actions[i : i + 1])
-
     def read_row(self, row: int) -> dict[str, Tensor]:
         """Copies of what `row` remembers."""
-        return self._slots.state.read(row)
+        return self.passes.slots.state.read(row)
 
     def write_row(self, row: int, saved: Mapping[str, Tensor]) -> None:
         """Inverse of `read_row`."""
-        self._slots.state.write(row, saved)
+        self.passes.slots.state.write(row, saved)
 
     def release(self, row: int) -> None:
         """Takes a closed session's row back."""
-        self._slots.release(row)
+        self.passes.slots.release(row)
 
     def _admit(self, make: Callable[[int], Session]) -> Session:
-        row = self._slots.acquire()
+        row = self.passes.slots.acquire()
         try:
             return make(row)
         except BaseException:
-            self._slots.release(row)
+            self.passes.slots.release(row)
             raise
 
-    def _checked(self, actions: Mapping[Session, Action]) -> tuple[list[Session], Tensor]:
-        sessions = list(actions)
-        vectors = [torch.from_numpy(encode_action(self.world.controls, action)) for action in actions.values()]
-        return sessions, torch.stack(vectors) if vectors else torch.zeros(0, self.world.controls.size)
+    def _checked(self, actions: Mapping[Session, Action]) -> list[tuple[Session, ActionVector]]:
+        controls = self.world.controls
+        return [(session, self.snap(encode_action(controls, action))) for session, action in actions.items()]
 
-    @torch.inference_mode()
-    def _dream(self, sessions: Sequence[Session], actions: Tensor) -> list[Dreamed]:
-        for session in sessions:
-            self.check(session)
-        if not sessions:
-            return []
-        watch = Stopwatch(self.device)
-        shape = (self.sampling_steps, *self._dynamics.noise_shape)
-        # Each session draws its own noise, so that a batch makes the frames that each would make alone.
-        noise = torch.stack([torch.randn(shape, generator=s.generator) for s in sessions], dim=1)
-        rows = self._slots.index([s.row for s in sessions])
-        latents = self._dynamics.step(self._slots.state, rows, self._cast(actions), self._cast(noise))
-        watch.stop()
-        return [Dreamed(latent, s.advance(), watch) for s, latent in zip(sessions, latents, strict=True)]
-
-    @torch.inference_mode()
-    def _newest(self, session: Session) -> Dreamed:
+    def _open(self, session: Session) -> Passes:
         self.check(session)
-        watch = Stopwatch(self.device)
-        latents = self._dynamics.latest(self._slots.state, self._slots.index([session.row]))
-        watch.stop()
-        return Dreamed(latents[0], session.tick, watch)
+        return self.passes
+
+    def _step(self, asked: Sequence[tuple[Session, ActionVector]]) -> list[Dreamed]:
+        return self._commit(self._propose(asked))
+
+    def _propose(
+        self, asked: Sequence[tuple[Session, ActionVector]], go_on: Callable[[], bool] | None = None
+    ) -> list[Proposal]:
+        for session, _ in asked:
+            self.check(session)
+        return self.passes.compute(asked, go_on) if asked else []
+
+    def _commit(self, proposals: Sequence[Proposal]) -> list[Dreamed]:
+        for proposal in proposals:
+            self.check(proposal.session)
+        return self.passes.commit(proposals)
 
     def _opening(self, start: str | int | None, frames: Any, actions: Any, image: ImageLike | None) -> Opening:
         given = [name for name, value in (("start", start), ("frames", frames), ("image", image)) if value is not None]
@@ -217,11 +224,3 @@ class Engine:
         if frames is not None:
             return open_frames(self.world, frames, actions)
         return open_start(self.world, start) if image is None else open_image(self.world, image)
-
-    def _prepare(self, module: ModuleT) -> ModuleT:
-        # A copy: the world stays float32 where it is, for others to use.
-        own = copy.deepcopy(module).eval().requires_grad_(False)
-        return own.to(device=self.device, dtype=self.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-    def _cast(self, tensor: Tensor) -> Tensor:
-        return tensor.to(device=self.device, dtype=self.dtype)

@@ -41,3 +41,8 @@ class Mailbox:
         with self._lock:
             fresh, self._fresh = self._fresh, False
             return self._newest, fresh
+
+    def peek(self) -> tuple[Input, bool]:
+        """What `take` would return; nothing is taken."""
+        with self._lock:
+            return self._newest, self._fresh

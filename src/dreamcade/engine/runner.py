@@ -9,19 +9,25 @@ from collections.abc import Sequence
 
 from dreamcade.core.errors import BadInputError
 from dreamcade.engine.clock import FixedRateClock
+from dreamcade.engine.decider import Decision, Idle, Situation, decide, due_at
+from dreamcade.engine.director import Director
+from dreamcade.engine.drafts import Key
 from dreamcade.engine.drawing import Encode, FrameDrawer
-from dreamcade.engine.engine import Dreamed, Engine
-from dreamcade.engine.handle import EncodedFrame, FrameJob, Handle, OnError, Sink
+from dreamcade.engine.engine import Engine
+from dreamcade.engine.handle import EncodedFrame, Handle, OnError, Sink
+from dreamcade.engine.modes import Modes
 from dreamcade.engine.session import Session
 
 __all__ = ["EncodedFrame", "GameLoop", "Handle"]
 
 logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())
+_LOOK_AGAIN = 0.002
 
 
 class GameLoop:
-    """Owns two threads: one dreams (all sessions as one batch), one draws that frame while the next is dreamed.
+    """Owns two threads: one dreams (all sessions as one batch), one draws that frame while the next is dreamed. In the
+    time that ticks leave, it makes drafts for the actions that are likely to come (`director.py`).
 
     `encode` turns pixels uint8 `[H, W, 3]` into bytes. Not `paced`, the next tick comes as soon as there is room for
     its frame, and none is left out. With nothing to play the loop sleeps and uses no CPU. On a CPU each thread has half
@@ -29,20 +35,24 @@ class GameLoop:
     says why); for the same reason, do no other PyTorch work on the CPU in this process meanwhile.
     """
 
-    def __init__(self, engine: Engine, encode: Encode, paced: bool = True) -> None:
+    def __init__(self, engine: Engine, encode: Encode, paced: bool = True, pipeline: bool = True) -> None:
         self.engine = engine
         self.paced = paced
+        self.pipeline = pipeline
+        """Whether the second thread draws; else the first does both, with all cores. Can be changed at any time."""
         self.changed = threading.Condition()
         """Guards the handles' flags and wakes the loop."""
         self._handles: list[Handle] = []
         self._clock = FixedRateClock(engine.world.tick_rate)
-        self._drawer = FrameDrawer(engine, encode, self._fail)
-        self._stopping = False
+        self._idle = Idle(self._clock.period)
+        self._drawer = FrameDrawer(engine, encode, self._idle, self._fail)
+        self._director = Director(engine, self._drawer, self._idle, self._fail)
+        self._stopping = self._placed = False
         self._thread = threading.Thread(target=self._run, name="dreamcade-loop", daemon=True)
 
     def start(self) -> None:
         """Starts the threads; a loop starts once, and an engine plays in one loop at a time (`BadInputError`)."""
-        self.engine.home.settle(self._thread, self._notify)
+        self.engine.home.settle(self._thread, self.notify)
         self._drawer.start()
         self._thread.start()
 
@@ -59,12 +69,15 @@ class GameLoop:
             self._drawer.stop()
             self.engine.use_all_cores()
 
-    def attach(self, session: Session, sink: Sink, on_error: OnError | None = None) -> Handle:
-        """Plays `session`; its newest frame is shown at once. `sink(EncodedFrame)` is called from the drawing
-        thread and must return at once. When stepping, drawing or the sink raises, the handle is detached, its `error`
-        is set, and `on_error(exception)` is called from one of the loop's threads; other sessions play on."""
+    def attach(
+        self, session: Session, sink: Sink, on_error: OnError | None = None, modes: Modes | None = None
+    ) -> Handle:
+        """Plays `session`; its newest frame is shown at once. `sink(EncodedFrame)` is called from one of the loop's
+        threads and must return at once. When stepping, drawing or the sink raises, the handle is detached, its `error`
+        is set, and `on_error(exception)` is called from one of the loop's threads; other sessions play on. `modes` can
+        be changed later, by the handle."""
         self.engine.check(session)
-        handle = Handle(self, session, sink, on_error)
+        handle = Handle(self, session, sink, on_error, wanted_modes=modes or Modes())
         with self.changed:
             if self._stopping:
                 raise BadInputError("this game loop was stopped; make another GameLoop")
@@ -78,13 +91,13 @@ class GameLoop:
             if handle in self._handles:
                 self._handles.remove(handle)
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Something may have changed: the loop looks."""
         with self.changed:
             self.changed.notify_all()
 
     def _run(self) -> None:
         try:
-            self.engine.share_cores()
             self._play()
         finally:
             self.engine.home.leave()
@@ -93,23 +106,30 @@ class GameLoop:
         home, was_idle = self.engine.home, True
         while True:
             home.serve()
+            self._place_threads()
             with self.changed:
                 was_idle = was_idle or not self._running()
                 self.changed.wait_for(lambda: self._stopping or home.has_calls or self._asked() or self._running())
                 if self._stopping:
                     return
                 asked, running = self._asked(), self._running()
-                now = time.perf_counter()
-                if was_idle and running:
-                    self._clock.start(now + 1.0 / self._clock.rate)  # time for the first frame to be seen
-                was_idle = not running
-                wait = self._clock.seconds_until_due(now) if self.paced else 0.0
-                if not asked and wait > 0 and not home.has_calls:
-                    self.changed.wait(wait)
-                    continue
+                if running and was_idle:
+                    self._clock.start(time.perf_counter())
+                    was_idle = False
             self._answer(asked)
-            if running and wait <= 0:
-                self._tick(running)
+            if running:
+                self._go_on(running)
+
+    def _place_threads(self) -> None:
+        """Half the cores for each thread that computes, or all of them for the only one."""
+        if self._drawer.beside == self.pipeline and self._placed:
+            return
+        self._placed, self._drawer.beside = True, self.pipeline
+        if self.pipeline:
+            self.engine.share_cores()
+        else:
+            self.engine.use_all_cores()
+        self._drawer.wake()
 
     def _asked(self) -> list[Handle]:
         return [h for h in self._handles if h.wants_frame or h.wanted_reset is not None]
@@ -125,44 +145,96 @@ class GameLoop:
             try:
                 if request is not None:
                     handle.session.reset(request.seed, request.start)
-                self._show(handle, self.engine.newest(handle.session))
+                self._director.first_frame(handle)
             except Exception as error:
                 self._fail(handle, error)
+        if handles:
+            self._hand_over()
 
-    def _tick(self, handles: Sequence[Handle]) -> None:
-        began = time.perf_counter()
-        skipped = self._clock.take(began) if self.paced else 0
-        waited: dict[Handle, float] = {}
+    def _go_on(self, running: Sequence[Handle]) -> None:
+        """Whatever is most pressing: ticks that are due, then drafts, then a frame in between, or a rest."""
+        now = time.perf_counter()
+        due = self._due(running, now)
+        if due:
+            self._tick(due, now)
+        elif self.paced and (unplanned := self._director.unplanned(running)):
+            self._director.draft(unplanned, lambda planned: self._can_wait(running, planned))
+        elif self.paced and (blurred := [h for h in running if self._wants_between(h, now)]):
+            for handle in blurred:
+                self._director.between(handle)
+            self._hand_over()
+        elif not (self._drawer.beside or self._drawer.is_idle):
+            self._drawer.work_off()
+        else:
+            self._rest(running)
+
+    def _due(self, running: Sequence[Handle], now: float) -> list[Handle]:
+        """Whose tick is to be taken now. One that was taken early is not taken again at its deadline."""
+        if not self.paced:
+            return list(running)
+        if now >= self._clock.deadline:
+            skipped = self._clock.take(now)
+            due = [h for h in running if not h.course.ahead]
+            for handle in running:
+                handle.late += skipped
+                handle.course.ahead = False
+            return due
+        early = [h for h in running if decide(self._situation(h, now)) is not Decision.REPEAT]
+        for handle in early:
+            handle.course.ahead = True
+        return early
+
+    def _situation(self, handle: Handle, now: float) -> Situation:
+        deadline = self._clock.deadline + (self._clock.period if handle.course.ahead else 0.0)
+        return self._director.situation(handle, now, deadline, self._early)
+
+    @property
+    def _early(self) -> bool:
+        """Whether a new input may pull its tick forward: ticks of their own for many players would leave no time."""
+        return self.pipeline and self._idle.breadth(max(1, len(self._handles))) > 0
+
+    def _tick(self, handles: Sequence[Handle], now: float) -> None:
         for handle in handles:
-            handle.late += skipped
-            handle.used, fresh = handle.mailbox.take()
-            waited[handle] = (began - handle.used.received) * 1000.0 if fresh else 0.0
-        made = self._dream(handles)
-        if not self.paced:  # what was shown before, a session's first frame too, must not be left out for these
+            handle.course.last_tick = now
+        self._director.tick(handles, now)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Frames were offered: they are drawn here where no other thread does. Without a clock none is left out."""
+        if not self._drawer.beside:
+            self._drawer.work_off(drafts=False)
+        elif not self.paced:
             self._drawer.wait_for_room()
-        for handle, dreamed in made.items():
-            self._show(handle, dreamed, waited[handle])
 
-    def _dream(self, handles: Sequence[Handle]) -> dict[Handle, Dreamed]:
-        try:
-            dreamed = self.engine.dream_many({handle.session: handle.used.action for handle in handles})
-            return {handle: dreamed[handle.session] for handle in handles}
-        except Exception:
-            # A batch does not say whose fault it was; alone, each session answers for itself.
-            return self._dream_alone(handles)
+    def _can_wait(self, running: Sequence[Handle], planned: set[tuple[Handle, Key]]) -> bool:
+        """Whether a pass over `planned` may go on: nothing else is more pressing."""
+        if self._stopping or self._asked():
+            return False
+        now = time.perf_counter()
+        return not any(self._director.wants(h, self._situation(h, now), planned) for h in running)
 
-    def _dream_alone(self, handles: Sequence[Handle]) -> dict[Handle, Dreamed]:
-        dreamed: dict[Handle, Dreamed] = {}
-        for handle in handles:
-            try:
-                [dreamed[handle]] = self.engine.dream_many({handle.session: handle.used.action}).values()
-            except Exception as error:
-                self._fail(handle, error)
-        return dreamed
+    def _wants_between(self, handle: Handle, now: float) -> bool:
+        course = handle.course
+        is_new = course.between != handle.session.version
+        is_time = course.last_tick and now >= course.last_tick + self._clock.period / 2
+        return bool(is_new and is_time and handle.modes.in_between and self._drawer.is_idle)
 
-    def _show(self, handle: Handle, dreamed: Dreamed, wait_ms: float = 0.0) -> None:
-        if handle.attached:
-            self._drawer.offer(handle, FrameJob(dreamed, handle.used.sequence, handle.used.client_ms, wait_ms))
+    def _rest(self, running: Sequence[Handle]) -> None:
+        """Until the next thing that has its time, or somebody notifies."""
+        with self.changed:
+            now = time.perf_counter()
+            times = [self._next_time(handle, now) for handle in running]
+            wait = min(times) - now
+            if wait > 0 and not (self._stopping or self.engine.home.has_calls or self._asked()):
+                self.changed.wait(wait)
+
+    def _next_time(self, handle: Handle, now: float) -> float:
+        stands = self._situation(handle, now)
+        due = due_at(stands.deadline, stands.period, stands.fresh, stands.early)
+        if handle.modes.in_between and handle.course.between != handle.session.version:
+            half = handle.course.last_tick + stands.period / 2
+            due = min(due, max(half, now + _LOOK_AGAIN))  # drawing may be done by then
+        return min(due, self._clock.deadline)
 
     @staticmethod
     def _fail(handle: Handle, error: Exception) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numbers
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from dreamcade.core.errors import BadInputError, UnknownNameError
 from dreamcade.core.types import Frame
 from dreamcade.engine.opening import Opening, open_frames, open_start
@@ -21,15 +19,18 @@ _STATE, _OPENING = "state.", "opening."
 class Session:
     """Made by `Engine.open_session`. Same seed, actions, device and build: same frames.
 
-    `tick` counts the steps since the session began or was reset or primed.
+    `tick` counts the steps since the session began or was reset or primed, `skips` the extrapolated frames at its end;
+    `version` is another after every change of what is remembered; `curvature` is the engine's note of how the latents
+    bend, made when somebody asks.
     """
 
     def __init__(self, engine: Engine, row: int, seed: int, opening: Opening) -> None:
         self.engine = engine
         self.row = row
         self.seed = seed
-        self.generator = torch.Generator()
         self.closed = False
+        self.version = self.skips = 0
+        self.curvature: float | None = None
         self._opening = opening
         self._frame: Frame | None = None
         self._begin()
@@ -39,12 +40,10 @@ class Session:
         """Continues `snapshot` in `row`. Raises `KeyError`, `RuntimeError` or `BadInputError` where it does not fit."""
         session = cls.__new__(cls)
         session.engine, session.row, session.seed, session.closed = engine, row, snapshot.seed, False
-        tensors = snapshot.tensors
-        session.generator = torch.Generator()
-        session.generator.set_state(tensors["generator"])
+        session.version, tensors = 0, snapshot.tensors
         session._opening = _stored_opening(engine, snapshot)
         engine.write_row(row, {name.removeprefix(_STATE): t for name, t in tensors.items() if name.startswith(_STATE)})
-        session.tick, session._frame = snapshot.tick, None
+        session.tick, session.skips, session.curvature, session._frame = snapshot.tick, snapshot.skips, None, None
         return session
 
     @property
@@ -81,9 +80,11 @@ class Session:
         """Gives the session's memory back; closing twice is fine."""
         self.engine.home.run(self._release)
 
-    def advance(self) -> int:
-        """The engine has dreamed the next tick; returns its number."""
+    def advance(self, extrapolated: bool = False) -> int:
+        """The engine has committed the next tick; returns its number."""
         self.tick += 1
+        self.skips = self.skips + 1 if extrapolated else 0
+        self._changed()
         return self.tick
 
     def shown(self, frame: Frame) -> None:
@@ -98,12 +99,13 @@ class Session:
     def _take_snapshot(self) -> Snapshot:
         self.engine.check(self)
         tensors = {_STATE + name: tensor for name, tensor in self.engine.read_row(self.row).items()}
-        tensors["generator"] = self.generator.get_state()
         if self._opening.start is None:  # a shipped start is found again by its name
             tensors[_OPENING + "latents"] = self._opening.latents
             tensors[_OPENING + "actions"] = self._opening.actions
         world = self.engine.world
-        return Snapshot(world.manifest.name, world.identity, self.tick, self.seed, self._opening.start, tensors)
+        return Snapshot(
+            world.manifest.name, world.identity, self.tick, self.seed, self._opening.start, tensors, self.skips
+        )
 
     def _release(self) -> None:
         if not self.closed:
@@ -116,10 +118,14 @@ class Session:
         return self._begin()
 
     def _begin(self) -> Frame:
-        self.generator.manual_seed(self.seed)
         self.engine.observe(self.row, self._opening)
-        self.tick, self._frame = 0, None
+        self.tick, self.skips, self._frame = 0, 0, None
+        self._changed()
         return self.frame
+
+    def _changed(self) -> None:
+        self.version += 1
+        self.curvature = None
 
 
 def check_seed(seed: Any) -> None:

@@ -15,14 +15,15 @@ from torch import Tensor
 
 from dreamcade.core.errors import BadInputError, WorldError
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
+"""Version 1 also held a generator's state; it goes on from there with the noise of this build."""
 _MAGIC = b"DREAMCDE"
 _PREFIX = struct.Struct("<8sHIQI")  # magic, version, header bytes, tensor bytes, CRC-32 of both
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`identity` is the world's; `tensors` hold the dynamics' state, the generator's state, and the opening."""
+    """`identity` is the world's; `tensors` hold the dynamics' state and the opening; `skips` as in `Session`."""
 
     world: str
     identity: str
@@ -30,6 +31,7 @@ class Snapshot:
     seed: int
     start: str | None
     tensors: Mapping[str, Tensor]
+    skips: int = 0
 
 
 def pack(snapshot: Snapshot) -> bytes:
@@ -40,6 +42,7 @@ def pack(snapshot: Snapshot) -> bytes:
         "tick": snapshot.tick,
         "seed": snapshot.seed,
         "start": snapshot.start,
+        "skips": snapshot.skips,
     }
     header = json.dumps(fields).encode()
     body = save({name: tensor.contiguous() for name, tensor in snapshot.tensors.items()})

@@ -1,0 +1,229 @@
+"""Makes the frames of a tick, and in the time that is left drafts for the next one."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+
+from dreamcade.core.types import ActionVector, FrameKind
+from dreamcade.dynamics import Abandoned
+from dreamcade.engine.decider import Decision, Idle, Situation, decide
+from dreamcade.engine.drafts import Draft, Key, key_of
+from dreamcade.engine.drawing import FrameDrawer
+from dreamcade.engine.engine import Engine
+from dreamcade.engine.handle import FrameJob, Handle
+from dreamcade.engine.mailbox import Input
+from dreamcade.engine.proposal import Dreamed, Proposal
+
+LEAST_CHANCE = 0.004
+"""Less likely actions are not drafted, even where there is time."""
+
+Fail = Callable[[Handle, Exception], None]
+
+
+@dataclasses.dataclass(slots=True)
+class Take:
+    """A handle's tick: the input it took, how long that had waited, and the frame that it becomes."""
+
+    handle: Handle
+    used: Input
+    wait_ms: float
+    draft: Draft | None = None
+    proposal: Proposal | None = None
+
+
+class Director:
+    """Works in the loop's thread. `idle` learns from it how long passes take."""
+
+    def __init__(self, engine: Engine, drawer: FrameDrawer, idle: Idle, fail: Fail) -> None:
+        self.engine = engine
+        self.drawer = drawer
+        self.idle = idle
+        self._fail = fail
+
+    def situation(self, handle: Handle, now: float, deadline: float, early: bool) -> Situation:
+        """How a handle stands; whether motion is calm is looked into when its tick comes."""
+        used, fresh = handle.mailbox.peek()
+        drafted = handle.course.book.find(used.action, handle.session.version) is not None
+        return Situation(now, deadline, self.idle.period, fresh, early, drafted)
+
+    def first_frame(self, handle: Handle) -> None:
+        """Shows what a session has come to, without a tick."""
+        self._drop_drafts(handle)
+        self._show(handle, self.engine.newest(handle.session), time.perf_counter())
+
+    def between(self, handle: Handle) -> None:
+        """Shows a frame half a tick ahead, for the eye alone."""
+        handle.course.between = handle.session.version
+        dreamed = self.engine.between(handle.session, 0.5)
+        handle.count(in_between=1)
+        self._show(handle, dreamed, time.perf_counter())
+
+    def tick(self, handles: Sequence[Handle], began: float) -> None:
+        """One tick of each of `handles`; those that must be computed are one batch."""
+        takes = [self._take(handle, began) for handle in handles]
+        self._compute([take for take in takes if take.proposal is None and take.handle.attached], began)
+        self._commit([take for take in takes if take.proposal is not None and take.handle.attached], began)
+
+    def unplanned(self, handles: Sequence[Handle]) -> list[Handle]:
+        """Those that drafts can be made for: an input came that has none, or nothing has been planned yet."""
+        if not self.idle.breadth(max(1, len(handles))):
+            return []
+        wanting = [h for h in handles if h.modes.speculation]
+        return [h for h in wanting if self._is_surprised(h) or h.course.planned != h.session.version]
+
+    def draft(self, handles: Sequence[Handle], still_wanted: Callable[[set[tuple[Handle, Key]]], bool]) -> None:
+        """Makes drafts for `handles` by one pass. Inputs that have come go before all guesses.
+
+        `still_wanted` is asked now and then, with the handles and actions that the pass is for; where it says no, the
+        pass is given up.
+        """
+        begun = time.perf_counter()
+        come = [(h, h.mailbox.peek()[0].action) for h in handles if self._is_surprised(h)]
+        wanted = come or [(h, action) for h in handles for action in self._guesses(h, len(handles))]
+        left = [one for one in wanted if not self._glide(*one, begun, guessed=not come)]
+        if left:
+            planned = {(handle, key_of(action)) for handle, action in left}
+            try:
+                proposals = self.engine.propose([(h.session, a) for h, a in left], lambda: still_wanted(planned))
+            except Abandoned:
+                return
+            self.idle.passed(len(left), time.perf_counter() - begun)
+            self._keep([h for h, _ in left], proposals, begun, guessed=not come)
+        if not come:
+            for handle in handles:
+                handle.course.planned = handle.session.version
+
+    def wants(self, handle: Handle, situation: Situation, planned: set[tuple[Handle, Key]]) -> bool:
+        """Whether `handle` needs the loop before a pass over `planned` is done: its frame is there, or will not be."""
+        decision = decide(situation)
+        if decision is Decision.DELIVER:
+            return True
+        is_planned = (handle, key_of(handle.mailbox.peek()[0].action)) in planned
+        return not is_planned and (decision is Decision.COMPUTE or self._is_surprised(handle))
+
+    def _is_surprised(self, handle: Handle) -> bool:
+        used, fresh = handle.mailbox.peek()
+        is_new = fresh and handle.course.book.find(used.action, handle.session.version) is None
+        return is_new and handle.modes.speculation
+
+    def _guesses(self, handle: Handle, sessions: int) -> list[ActionVector]:
+        course, version = handle.course, handle.session.version
+        if course.foresight is None or course.known != version or not course.foreknowledge.worthwhile:
+            return []
+        likeliest = course.foresight.likeliest(self.idle.breadth(sessions), LEAST_CHANCE)
+        return [action for action, _ in likeliest if course.book.find(action, version) is None]
+
+    def _glide(self, handle: Handle, action: ActionVector, begun: float, guessed: bool) -> bool:
+        """Drafts a frame without a pass, where that is allowed; whether it was."""
+        if not (handle.modes.extrapolation and self.engine.calm(handle.session, action)):
+            return False
+        self._keep([handle], [self.engine.extrapolate(handle.session, action)], begun, guessed)
+        return True
+
+    def _keep(self, handles: Sequence[Handle], proposals: Sequence[Proposal], begun: float, guessed: bool) -> None:
+        made: dict[Handle, list[Draft]] = {}
+        for handle, proposal in zip(handles, proposals, strict=True):
+            draft = Draft(proposal, begun, guessed)
+            handle.course.book.add(draft)
+            made.setdefault(handle, []).append(draft)
+        for handle, drafts in made.items():
+            room = max(1, self.idle.drawings() // max(1, len(made)))
+            self.drawer.sketch(handle, drafts[:room], first=not guessed)
+
+    def _take(self, handle: Handle, began: float) -> Take:
+        used, fresh = handle.mailbox.take()
+        handle.used = used
+        take = Take(handle, used, (began - used.received) * 1000.0 if fresh else 0.0)
+        session, action = handle.session, used.action
+        take.draft = handle.course.book.find(action, session.version)
+        try:
+            calm = take.draft is None and handle.modes.extrapolation and self.engine.calm(session, action)
+            decision = decide(Situation(began, began, self.idle.period, drafted=take.draft is not None, calm=calm))
+            if decision is Decision.DELIVER and take.draft is not None:
+                take.proposal = take.draft.proposal
+            elif decision is Decision.EXTRAPOLATE:
+                take.proposal = self.engine.extrapolate(session, action)
+        except Exception as error:
+            self._fail(handle, error)
+        return take
+
+    def _compute(self, takes: Sequence[Take], began: float) -> None:
+        if not takes:
+            return
+        try:
+            proposals = self.engine.propose([(take.handle.session, take.used.action) for take in takes])
+        except Exception as error:
+            if len(takes) == 1:
+                self._fail(takes[0].handle, error)
+                return
+            for take in takes:  # a batch does not say whose fault it was; alone, each session answers for itself
+                self._compute([take], began)
+            return
+        self.idle.passed(len(takes), time.perf_counter() - began)
+        for take, proposal in zip(takes, proposals, strict=True):
+            take.proposal = proposal
+
+    def _commit(self, takes: Sequence[Take], began: float) -> None:
+        try:
+            self.engine.commit([take.proposal for take in takes if take.proposal is not None])
+        except Exception as error:
+            if len(takes) == 1:
+                self._fail(takes[0].handle, error)
+                return
+            for take in takes:
+                self._commit([take], began)
+            return
+        for take in takes:
+            assert take.proposal is not None
+            self._count(take, take.proposal)
+            self._drop_drafts(take.handle, but=take.draft)
+            self._show(take.handle, take.proposal.dreamed, began, take)
+        for take in takes:
+            self._tell(take)
+
+    def _count(self, take: Take, proposal: Proposal) -> None:
+        handle = take.handle
+        guesses = handle.course.book.guesses(proposal.version)
+        hit = take.draft is not None and take.draft.guessed
+        handle.course.foreknowledge.tick(hit if guesses else None)
+        extrapolated = proposal.dreamed.kind is FrameKind.EXTRAPOLATED
+        handle.count(
+            computed=not extrapolated, extrapolated=extrapolated, drafted=hit, missed=guesses > 0 and not hit,
+            wasted=guesses - hit,
+        )  # fmt: skip
+
+    def _drop_drafts(self, handle: Handle, but: Draft | None = None) -> None:
+        handle.course.book.clear()
+        if but is None:
+            self.drawer.forget_drafts(handle)
+
+    def _show(self, handle: Handle, dreamed: Dreamed, began: float, take: Take | None = None) -> None:
+        if not handle.attached:
+            return
+        draft = take.draft if take else None
+        job = FrameJob(
+            dreamed, handle.used.sequence, handle.used.client_ms, handle.course.next_serial(), began,
+            take.wait_ms if take else 0.0, draft is not None and draft.guessed,
+        )  # fmt: skip
+        if draft is None:
+            self.drawer.offer(handle, job)
+            return
+        picture = self.drawer.claim(handle, draft, job)
+        if picture is not None:
+            try:
+                self.drawer.show(handle, job, picture)
+            except Exception as error:
+                self._fail(handle, error)
+
+    def _tell(self, take: Take) -> None:
+        """What was taken, to the predictor; after the frame is on its way."""
+        handle, course = take.handle, take.handle.course
+        if course.foresight is None or not handle.modes.speculation:
+            return
+        assert take.proposal is not None
+        if course.known != take.proposal.version:  # reset, restored or stepped by others since
+            course.foresight.forget()
+        course.foresight.tell(take.used.action)
+        course.known = handle.session.version

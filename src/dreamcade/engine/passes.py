@@ -1,0 +1,143 @@
+"""What computes: a world's parts on one device, and the memory of every session."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dreamcade.core.errors import BadInputError
+from dreamcade.core.types import ActionVector, Frame, FrameKind, FrameTiming
+from dreamcade.dynamics.extrapolation import curvature
+from dreamcade.engine.noise import tick_noise
+from dreamcade.engine.opening import Opening
+from dreamcade.engine.proposal import Dreamed, Proposal
+from dreamcade.engine.session import Session
+from dreamcade.engine.slots import Slots
+from dreamcade.engine.stages import Stopwatch
+from dreamcade.world.world import World
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+_FIRST_ROWS = 4
+
+
+class Passes:
+    """Own copies of the world's modules on `device` in `dtype`. One pass at a time, but for `draw`."""
+
+    def __init__(self, world: World, device: torch.device, dtype: torch.dtype, sampling_steps: int) -> None:
+        self.device = device
+        self.dtype = dtype
+        self.sampling_steps = sampling_steps
+        self.codec = self._prepare(world.codec)
+        self.dynamics = self._prepare(world.dynamics)
+        self.extrapolator = self._prepare(world.extrapolator) if world.extrapolator is not None else None
+        self.slots = Slots(self.dynamics, _FIRST_ROWS)
+
+    @torch.inference_mode()
+    def compute(
+        self, asked: Sequence[tuple[Session, ActionVector]], go_on: Callable[[], bool] | None = None
+    ) -> list[Proposal]:
+        """A pass for each session and action (on the grid, float32 `[A]`); as `Engine.propose`."""
+        watch = Stopwatch(self.device)
+        shape = (self.sampling_steps, *self.dynamics.noise_shape)
+        # Keyed by seed and tick: a batch makes the frames that each would make alone, a draft the one it stands for.
+        noise = torch.stack([tick_noise(s.seed, s.tick + 1, shape) for s, _ in asked], dim=1)
+        rows = self.slots.index([s.row for s, _ in asked])
+        actions = torch.from_numpy(np.stack([action for _, action in asked]))
+        tokens = self.dynamics.propose(self.slots.state, rows, self._cast(actions), self._cast(noise), go_on)
+        latents = self.dynamics.to_latents(tokens)
+        watch.stop()
+        return [
+            Proposal(session, session.version, action, own, Dreamed(latent, session.tick + 1, watch))
+            for (session, action), own, latent in zip(asked, tokens, latents, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def extrapolate(self, session: Session, action: ActionVector | None, ahead: float = 1.0) -> Proposal:
+        """The frame `ahead` of the newest, without a pass: the next one under `action`, or, with none, one in between.
+
+        Raises `BadInputError` where the world is not calibrated.
+        """
+        if self.extrapolator is None:
+            raise BadInputError("this world is not calibrated for extrapolation; see dreamcade calibrate --help")
+        watch = Stopwatch(self.device)
+        state, rows = self.slots.state, self.slots.index([session.row])
+        taken = state.actions[rows]
+        if action is not None:
+            taken = torch.cat([taken[:, 1:], self._cast(torch.from_numpy(action))[None, None]], 1)
+        tokens = self.extrapolator(state.recent(rows), taken, ahead)
+        latents = self.dynamics.to_latents(tokens)
+        watch.stop()
+        kind = FrameKind.IN_BETWEEN if action is None else FrameKind.EXTRAPOLATED
+        dreamed = Dreamed(latents[0], session.tick + (action is not None), watch, kind)
+        return Proposal(session, session.version, taken[0, -1].float().cpu().numpy(), tokens[0], dreamed)
+
+    @torch.inference_mode()
+    def commit(self, proposals: Sequence[Proposal]) -> list[Dreamed]:
+        """Appends what was proposed and advances the sessions; as `Engine.commit`."""
+        if any(proposal.version != proposal.session.version for proposal in proposals):
+            raise BadInputError("the session has changed since this was proposed; propose again")
+        if proposals:
+            rows = self.slots.index([p.session.row for p in proposals])
+            actions = self._cast(torch.from_numpy(np.stack([p.action for p in proposals])))
+            self.dynamics.commit(self.slots.state, rows, actions, torch.stack([p.tokens for p in proposals]))
+        for proposal in proposals:
+            proposal.session.advance(proposal.dreamed.kind is FrameKind.EXTRAPOLATED)
+        return [proposal.dreamed for proposal in proposals]
+
+    @torch.inference_mode()
+    def smoothness(self, session: Session, action: ActionVector) -> tuple[float, float]:
+        """The distance of `action` to the last one, and the curvature of the session's last latents."""
+        state = self.slots.state
+        last = state.actions[session.row, -1].float().cpu().numpy()
+        if session.curvature is None:
+            session.curvature = float(curvature(state.recent(self.slots.index([session.row]))))
+        return float(np.linalg.norm(action - last)), session.curvature
+
+    @torch.inference_mode()
+    def newest(self, session: Session) -> Dreamed:
+        """The session's newest latent, to be drawn once more."""
+        watch = Stopwatch(self.device)
+        latents = self.dynamics.latest(self.slots.state, self.slots.index([session.row]))
+        watch.stop()
+        return Dreamed(latents[0], session.tick, watch)
+
+    @torch.inference_mode()
+    def draw(self, dreamed: Sequence[Dreamed]) -> list[Frame]:
+        """Decodes latents as one batch; touches no session."""
+        watch = Stopwatch(self.device)
+        pixels = self.codec.decode_pixels(torch.stack([d.latent for d in dreamed]))
+        watch.stop()
+        shown = pixels.cpu().numpy()  # on a GPU this waits for the work that is timed
+        frames = []
+        for one, own in zip(dreamed, shown, strict=True):
+            queue_ms = (watch.began - one.watch.ended) * 1000.0
+            frames.append(
+                Frame(
+                    own,
+                    one.tick,
+                    FrameTiming(one.watch.milliseconds, watch.milliseconds, queue_ms=queue_ms, kind=one.kind),
+                )
+            )
+        return frames
+
+    @torch.inference_mode()
+    def observe(self, row: int, opening: Opening) -> None:
+        """Replaces what `row` remembers by `opening`."""
+        rows = self.slots.index([row])
+        self.slots.state.reset(rows)
+        latents, actions = self._cast(opening.latents), self._cast(opening.actions)
+        for i in range(len(latents)):
+            self.dynamics.observe(self.slots.state, rows, latents[i : i + 1], actions[i : i + 1])
+
+    def _prepare(self, module: ModuleT) -> ModuleT:
+        # A copy: the world stays float32 where it is, for others to use.
+        own = copy.deepcopy(module).eval().requires_grad_(False)
+        return own.to(device=self.device, dtype=self.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def _cast(self, tensor: Tensor) -> Tensor:
+        return tensor.to(device=self.device, dtype=self.dtype)
