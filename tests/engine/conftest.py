@@ -21,5 +21,5 @@ def swift_world(tiny_world: World) -> World:
         predictor.vocabulary.copy_(torch.tensor(actions))
     sizes = tiny_world.dynamics.config
     config = ExtrapolationConfig(action_distance=0.6, curvature=3.0, most_skips=2)
-    extrapolator = Extrapolator(config, sizes.tokens, sizes.latent_channels)
+    extrapolator = Extrapolator(config, sizes)
     return tiny_world.with_predictor(predictor).with_extrapolator(extrapolator)

@@ -32,6 +32,7 @@ def calibrate(
 
     Example: dreamcade calibrate racing --data data/racing --out worlds/racing
     """
+    from dreamcade.core.errors import BadInputError
     from dreamcade.core.files import expect_writable, write_json
     from dreamcade.dataset.reader import Dataset
     from dreamcade.evaluation.calibration import calibrate as search
@@ -44,6 +45,8 @@ def calibrate(
         if file is not None:
             expect_writable(file)
     loaded, dataset = World.load(world), Dataset.open(data)
+    if again and loaded.extrapolator is None:
+        raise BadInputError(f"{world} has no extrapolator to keep; leave --again out")
     with stage_bars() as progress:
         playground = open_playground(loaded, dataset, windows, ticks, seed)
         extrapolator = loaded.extrapolator if again else None

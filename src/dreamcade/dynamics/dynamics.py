@@ -237,14 +237,6 @@ class Dynamics(nn.Module):
         self._push_action(state, rows, actions)
         self._append(state, rows, tokens)
 
-    @torch.inference_mode()
-    def skip(self, state: DynamicsState, rows: Tensor, actions: Tensor, tokens: Tensor) -> None:
-        """Appends tokens `[B, L, c]` that were extrapolated, not sampled, under `actions` `[B, A]`: no pass is made."""
-        self._expect(actions, (len(rows), self.config.action_size), "actions")
-        self._expect(tokens, (len(rows), *self.noise_shape), "tokens")
-        self._push_action(state, rows, actions)
-        self._append(state, rows, tokens)
-
     def latest(self, state: DynamicsState, rows: Tensor) -> Tensor:
         """The newest latents of `rows`, `[B, c, h, w]`."""
         return self.to_latents(state.recent(rows)[:, 0])

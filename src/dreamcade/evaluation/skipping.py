@@ -160,7 +160,7 @@ class Playground:
     def _skip(self, state: DynamicsState, rows: Tensor, actions: Tensor, method: Method) -> None:
         if len(rows):
             pushed = torch.cat([state.actions[rows, 1:], actions[:, None]], 1)
-            self.dynamics.skip(state, rows, actions, method(state.recent(rows), pushed).to(self.dtype))
+            self.dynamics.commit(state, rows, actions, method(state.recent(rows), pushed).to(self.dtype))
 
     def _own(self, module: ModuleT) -> ModuleT:
         return copy.deepcopy(module).eval().requires_grad_(False).to(self.dtype)
