@@ -56,10 +56,11 @@ def test_fewer_windows_are_the_first_ones(playground: Playground) -> None:
 
 def test_scores(playground: Playground) -> None:
     full = playground.roll()
-    scores = playground.score(full, full)
-    assert scores.real.shape == (6, 3)
-    assert scores.full is not None and float(scores.full.min()) == 100.0
-    assert np.array_equal(playground.glance(full, np.array([1, 4])), scores.real[[1, 4]])
+    scores = playground.score({"full": full, "still": playground.roll(ALWAYS, repeat)}, 1)
+    assert scores["still"].real.shape == (6,)
+    assert scores["full"].full is not None and float(scores["full"].full.min()) == 100.0
+    assert scores["full"].lpips is None
+    assert np.array_equal(playground.glance(full, np.array([1, 4]))[:, 1], scores["full"].real[[1, 4]])
 
 
 def test_a_blended_track_shows_pixels_that_go_on(playground: Playground) -> None:

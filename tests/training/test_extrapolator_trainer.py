@@ -43,7 +43,7 @@ def test_it_learns_to_go_on(tiny_world: World, turning: Stretches, trained: Extr
     frames, led = turning.draw(64, history, torch.Generator().manual_seed(5))
     repeated = (frames[:, 1] - frames[:, 0]).square().mean()
     made = (trained(frames[:, 1:], led[:, 1:]) - frames[:, 0]).square().mean()
-    assert float(made) < 0.7 * float(repeated)
+    assert float(made) < 0.8 * float(repeated)
     assert float(trained.high.max()) <= 1.0 and float(trained.low.min()) >= -1.0
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dreamcade.dynamics import ExtrapolationConfig, Extrapolator
@@ -101,7 +102,8 @@ class Search:
         self.playground, self.budget, self.progress = playground, budget, progress
         self.extrapolator = copy.deepcopy(extrapolator).to(playground.dtype)
         self.full = playground.roll()
-        self.full_scores = playground.score(self.full)
+        self.near = playground.glance(self.full, np.arange(playground.ticks))
+        """PSNR of full inference to the real frames `[T, W]`."""
         # Drawn by lot: every n-th tick could be always a skipped one, or never.
         few = max(1, playground.ticks // COARSE)
         self._glances = np.sort(np.random.default_rng(0).choice(playground.ticks, few, replace=False))
@@ -122,10 +124,8 @@ class Search:
     def measure(self, config: ExtrapolationConfig, windows: int) -> Tried:
         """Skips and loss of one setting: at all ticks of all windows, or at some of the first `windows` ones."""
         track = self.playground.roll(config, self.extrapolator, windows)
-        if windows == self.playground.count:
-            lost = self.full_scores.real - self.playground.score(track).real
-        else:
-            lost = self.full_scores.real[self._glances, :windows] - self.playground.glance(track, self._glances)
+        ticks = np.arange(self.playground.ticks) if windows == self.playground.count else self._glances
+        lost = self.near[ticks, :windows] - self.playground.glance(track, ticks)
         tried = Tried(config, track.share, float(lost.mean()), windows)
         self.tried.append(tried)
         return tried
@@ -169,34 +169,35 @@ def calibrate(playground: Playground, extrapolator: Extrapolator, budget: float,
 
 def compare(search: Search, config: ExtrapolationConfig, progress: Progress) -> list[dict[str, Any]]:
     """Every method at one setting, as rows of a table: figures of shown frames, averaged over ticks and windows."""
-    playground, full, judge = search.playground, search.full, LPIPS.load()
+    playground, judge = search.playground, LPIPS.load()
     free = dataclasses.replace(config, action_distance=NO_LIMIT, curvature=NO_LIMIT)
-    methods: list[tuple[str, ExtrapolationConfig | None, Method | None]] = [
-        ("full", None, None), ("repeat", config, _repeat), ("blend", config, _repeat),
-        ("linear", config, _straight), ("linear, unguarded", free, _straight),
-        ("ours, unguarded", free, search.extrapolator), ("ours", config, search.extrapolator),
-    ]  # fmt: skip
-    rows = []
-    for done, (name, guard, method) in enumerate(methods):
-        track = full if method is None else playground.roll(guard, method)
-        track = dataclasses.replace(track, blended=name == "blend")
-        scores = playground.score(track, full, judge)
-        cost = playground.milliseconds(method)
-        rows.append(_row(name, track, scores, search.full_scores, cost))
-        progress("comparing methods", done + 1, len(methods))
-    return rows
+    methods: dict[str, tuple[ExtrapolationConfig, Method]] = {
+        "repeat": (config, _repeat), "blend": (config, _repeat), "linear": (config, _straight),
+        "linear, unguarded": (free, _straight), "ours, unguarded": (free, search.extrapolator),
+        "ours": (config, search.extrapolator),
+    }  # fmt: skip
+    tracks = {"full": search.full}
+    for name, (guard, method) in methods.items():
+        tracks[name] = dataclasses.replace(playground.roll(guard, method), blended=name == "blend")
+    scores: dict[str, list[Scores]] = {name: [] for name in tracks}
+    for window in range(playground.count):
+        for name, score in playground.score(tracks, window, judge).items():
+            scores[name].append(score)
+        progress("comparing methods", window + 1, playground.count)
+    costs = {name: playground.milliseconds(methods[name][1] if name in methods else None) for name in tracks}
+    return [_row(name, track, scores[name], search.near, costs[name]) for name, track in tracks.items()]
 
 
-def _row(name: str, track: Track, scores: Scores, full: Scores, cost: float) -> dict[str, Any]:
-    assert scores.full is not None
-    skipped = track.skipped.numpy()
+def _row(name: str, track: Track, scores: Sequence[Scores], full: NDArray[np.float64], cost: float) -> dict[str, Any]:
+    near, skipped = np.stack([s.real for s in scores], 1), track.skipped.numpy()
+    same = np.stack([s.full for s in scores if s.full is not None], 1)
+    seen = [s.lpips for s in scores if s.lpips is not None]
     return {
-        "method": name, "skipped": track.share, "psnr": float(scores.real.mean()),
-        "loss_db": float((full.real - scores.real).mean()),
-        "psnr_to_full": None if name == "full" else float(scores.full.mean()),
-        "lpips": scores.lpips, "ms": cost,
-        "loss_db_by_tick": [round(float(loss), 3) for loss in (full.real - scores.real).mean(1)],
-        "psnr_of_skipped": float(scores.real[skipped].mean()) if skipped.any() else None,
+        "method": name, "skipped": track.share, "psnr": float(near.mean()), "loss_db": float((full - near).mean()),
+        "psnr_to_full": None if name == "full" else float(same.mean()),
+        "lpips": float(np.mean(seen)) if seen else None, "ms": cost,
+        "loss_db_by_tick": [round(float(loss), 3) for loss in (full - near).mean(1)],
+        "psnr_of_skipped": float(near[skipped].mean()) if skipped.any() else None,
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -58,8 +58,8 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """PSNR in dB `[T, W]` against the real frames and, where it was asked for, against full inference; the mean LPIPS
-    to the real frames."""
+    """PSNR in dB, a figure a tick `[T]`, against the real frames and, where there is one, against full inference; the
+    mean LPIPS to the real frames."""
 
     real: NDArray[np.float64]
     full: NDArray[np.float64] | None = None
@@ -116,18 +116,22 @@ class Playground:
         near = [psnr(self.draw(track.tokens[ticks, w]), self.real[w][ticks]) for w in range(track.tokens.shape[1])]
         return np.stack(near, 1)
 
-    def score(self, track: Track, full: Track | None = None, judge: LPIPS | None = None) -> Scores:
-        """How near the pictures of a track come to the real ones, and to those of `full`; `judge` adds LPIPS."""
-        near, same, seen = [], [], []
+    def score(self, tracks: Mapping[str, Track], window: int, judge: LPIPS | None = None) -> dict[str, Scores]:
+        """How near one window's pictures come to the real ones and, where one of the tracks is "full", to its; `judge`
+        adds LPIPS. All at once, so that no picture is drawn or looked at twice."""
+        real, shown = self.real[window], {name: self.show(track, window) for name, track in tracks.items()}
         looks = np.arange(2, self.ticks, LOOK_EVERY)
-        for window in range(track.tokens.shape[1]):
-            real, shown = self.real[window], self.show(track, window)
-            near.append(psnr(shown, real))
-            if full is not None:
-                same.append(psnr(shown, self.show(full, window)))
-            if judge is not None and min(real.shape[1:3]) >= SMALLEST_SIDE and len(looks):
-                seen.append(lpips_of_pixels(judge, real[looks], {"made": shown[looks]})["made"].mean())
-        return Scores(np.stack(near, 1), np.stack(same, 1) if same else None, float(np.mean(seen)) if seen else None)
+        seen: dict[str, NDArray[np.float64]] = {}
+        if judge is not None and min(real.shape[1:3]) >= SMALLEST_SIDE and len(looks):
+            seen = lpips_of_pixels(judge, real[looks], {name: frames[looks] for name, frames in shown.items()})
+        return {
+            name: Scores(
+                psnr(frames, real),
+                psnr(frames, shown["full"]) if "full" in shown else None,
+                float(seen[name].mean()) if seen else None,
+            )
+            for name, frames in shown.items()
+        }
 
     def show(self, track: Track, window: int) -> Pixels:
         """A window's frames, uint8 `[T, H, W, 3]`."""
