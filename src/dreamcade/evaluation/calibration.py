@@ -27,7 +27,7 @@ from dreamcade.world.world import World
 
 CAPS = (1, 2, 3)
 """Skips in a row that are tried."""
-BENDS, DISTANCES = (0.15, 0.3, 0.5, 0.7, 0.85), (0.5, 0.8)
+BENDS, DISTANCES = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8), (0.5, 0.8)
 """Limits of curvature and of the actions' distance that are tried: those that let these shares of the ticks of full
 inference pass …"""
 NO_LIMIT = 1e3
@@ -35,7 +35,7 @@ NO_LIMIT = 1e3
 COARSE = 3
 """The search looks at a third of the windows and of the ticks; what it finds is then measured on all of them."""
 CONFIRMED = 6
-"""Settings at most that are measured on all windows before the search gives up."""
+"""Settings at most that are measured on all windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +112,11 @@ class Search:
     def run(self) -> Tried | None:
         """The best setting, measured on all windows, or none."""
         few = max(1, self.playground.count // COARSE)
-        fitting: list[Tried] = []
-        settings = list(_settings(self.full, self.extrapolator.config))
+        settings, best = list(_settings(self.full, self.extrapolator.config)), 0.0
         for done, limits in enumerate(settings):
-            best = max((t.share for t in fitting), default=0.0)
-            found = self._widest(limits, few, best)
-            fitting += [found] if found is not None else []
+            best = max(best, self._widest(limits, few, best))
             self.progress("looking for limits", done + 1, len(settings))
-        return self._confirm(sorted(fitting, key=lambda t: -t.share))
+        return self._confirm()
 
     def measure(self, config: ExtrapolationConfig, windows: int) -> Tried:
         """Skips and loss of one setting: at all ticks of all windows, or at some of the first `windows` ones."""
@@ -130,31 +127,41 @@ class Search:
         self.tried.append(tried)
         return tried
 
-    def _widest(self, limits: Sequence[ExtrapolationConfig], windows: int, best: float) -> Tried | None:
-        """Of settings that let more and more pass, the last that keeps within the budget: by bisection. Given up early
-        where even the widest skips no more than `best`."""
+    def _widest(self, limits: Sequence[ExtrapolationConfig], windows: int, best: float) -> float:
+        """Of settings that let more and more pass, the share of the last that keeps within the budget: by bisection.
+        Given up early where even the widest skips no more than `best`."""
         widest = self.measure(limits[-1], windows)
-        if widest.loss <= self.budget or widest.share <= best:
-            return widest if widest.loss <= self.budget else None
-        low, high, found = 0, len(limits) - 2, None
-        while low <= high:
+        if widest.loss <= self.budget:
+            return widest.share
+        low, high, share = 0, len(limits) - 2, 0.0
+        while low <= high and widest.share > best:
             middle = (low + high) // 2
             tried = self.measure(limits[middle], windows)
             if tried.loss <= self.budget:
-                found, low = tried, middle + 1
+                share, low = tried.share, middle + 1
             else:
                 high = middle - 1
-        return found
+        return share
 
-    def _confirm(self, candidates: Sequence[Tried]) -> Tried | None:
-        """The first of `candidates`, most skips first, that keeps within the budget on all windows."""
-        for done, candidate in enumerate(candidates[:CONFIRMED]):
+    def _confirm(self) -> Tried | None:
+        """Settings on all windows, most skips first, until one keeps within the budget. By how much those windows cost
+        more than the few did, the next ones are expected to."""
+        glanced, harder, best = [t for t in self.tried if t.share > 0], 1.0, None
+        for done in range(CONFIRMED):
+            left = [t for t in glanced if t.loss * harder <= self.budget and (best is None or t.share > best.share)]
+            if not left:
+                break
+            candidate = max(left, key=lambda t: t.share)
+            glanced.remove(candidate)
             tried = self.measure(candidate.config, self.playground.count)
-            if tried.loss <= self.budget and tried.share > 0:
-                self.progress("measuring on all windows", CONFIRMED, CONFIRMED)
-                return tried
+            if tried.loss <= self.budget:
+                if best is None or tried.share > best.share:
+                    best = tried
+            else:
+                harder = max(harder, 0.9 * tried.loss / max(candidate.loss, 1e-3))
             self.progress("measuring on all windows", done + 1, CONFIRMED)
-        return None
+        self.progress("measuring on all windows", CONFIRMED, CONFIRMED)
+        return best
 
 
 def calibrate(playground: Playground, extrapolator: Extrapolator, budget: float, progress: Progress) -> Calibration:
