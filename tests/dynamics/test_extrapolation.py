@@ -1,5 +1,7 @@
 """Extrapolation: where it begins, what bounds it, and when motion counts as smooth."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
@@ -7,6 +9,7 @@ from torch import Tensor
 from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics import Dynamics, DynamicsConfig, ExtrapolationConfig, Extrapolator
 from dreamcade.dynamics.extrapolation import curvature, straight_on
+from dreamcade.dynamics.transformer import action_features
 
 SIZES = DynamicsConfig(
     latent_channels=8, latent_height=2, latent_width=3, action_size=2, action_history=3, recent=4, width=32, depth=1,
@@ -97,8 +100,28 @@ def test_an_extrapolated_frame_joins_the_memory(extrapolator: Extrapolator) -> N
         torch.testing.assert_close(tensor, states[1].tensors()[name])
 
 
-@pytest.mark.parametrize("wrong", [{"most_skips": -1}, {"width": 0}])
+@pytest.mark.parametrize("wrong", [{"most_skips": -1}, {"width": -8}])
 def test_a_config_that_cannot_be(wrong: dict[str, int]) -> None:
     values = {"action_distance": 1.0, "curvature": 1.0, "most_skips": 1, "width": 8}
-    with pytest.raises(BadInputError, match="most_skips must be"):
+    with pytest.raises(BadInputError, match="must be at least 0"):
         ExtrapolationConfig(**{**values, **wrong})  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def test_a_world_that_expects_motions_moves_its_picture_on() -> None:
+    sizes = dataclasses.replace(SIZES, motion_points=8)
+    torch.manual_seed(0)
+    made = Extrapolator(dataclasses.replace(CONFIG, width=0), sizes).eval()
+    assert made.movement is not None
+    for table in (made.movement.draw, made.movement.backdrop, made.movement.tell, made.movement.expect.go_on.bias):
+        torch.nn.init.normal_(table, std=0.1)
+    recent, actions = torch.randn(1, 4, 6, 8), torch.zeros(1, 3, 2)
+    moved, _ = made.movement(recent, action_features(actions))
+    assert torch.equal(made(recent, actions), moved)
+    changes = [float((made(recent, actions, ahead) - recent[:, 0]).norm()) for ahead in (0.0, 0.5, 1.0)]
+    assert changes[0] < 1e-3 < changes[1] < changes[2]
+
+
+def test_neither_movement_nor_network() -> None:
+    with pytest.raises(BadInputError, match="of some width"):
+        Extrapolator(dataclasses.replace(CONFIG, width=0), SIZES)

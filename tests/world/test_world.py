@@ -183,7 +183,8 @@ def rehash(folder: Path, name: str) -> None:
 def calibrated(world: World) -> World:
     config = ExtrapolationConfig(action_distance=0.5, curvature=1.5, most_skips=2, width=8)
     extrapolator = Extrapolator(config, world.dynamics.config)
-    torch.nn.init.normal_(extrapolator.leave.weight, std=0.1)
+    for parameter in extrapolator.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
     return world.with_extrapolator(extrapolator)
 
 

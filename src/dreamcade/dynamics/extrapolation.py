@@ -1,7 +1,8 @@
-"""The next latent without a pass: where motion is smooth, a small network tells how it goes on.
+"""The next latent without a pass: where motion is smooth, it goes on.
 
 A cell of a latent shows many pixels, and what moves by some of them turns its numbers about: z + (z − z_prev) lies
-farther from the next latent than z does. So the change to come is not the last one; it is learnt from pairs of both.
+farther from the next latent than z does. A world that expects motions (see `movement`) moves its picture on by the next
+one, which keeps it sharp; in any other, a small network has learnt the change to come from the last ones.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from dreamcade.core.config import JsonConfig
 from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.config import DynamicsConfig
+from dreamcade.dynamics.movement import Movement
 from dreamcade.dynamics.transformer import action_features, modulate
 
 SEEN = 3
@@ -27,7 +29,8 @@ class ExtrapolationConfig(JsonConfig):
     """When a frame may be extrapolated, as calibrated on held-out play.
 
     `action_distance` (τ): largest Euclidean distance of an action to the one before; `curvature`: largest relative
-    curvature of the last three latents; `most_skips`: how many frames in a row; `width` of the network.
+    curvature of the last three latents; `most_skips`: how many frames in a row; `width` of the network that tells the
+    change, or 0 where the world's own movement does.
     """
 
     action_distance: float
@@ -36,8 +39,8 @@ class ExtrapolationConfig(JsonConfig):
     width: int = 256
 
     def __post_init__(self) -> None:
-        if self.most_skips < 0 or self.width < 1:
-            raise BadInputError(f"most_skips must be at least 0 and width at least 1; got {self}")
+        if self.most_skips < 0 or self.width < 0:
+            raise BadInputError(f"most_skips and width must be at least 0; got {self}")
 
 
 def curvature(recent: Tensor) -> Tensor:
@@ -56,16 +59,38 @@ def straight_on(recent: Tensor, ahead: float = 1.0) -> Tensor:
 
 
 class Extrapolator(nn.Module):
-    """The newest tokens and their change, as neighbouring cells, the view as a whole and the actions tell it; kept
-    where the latents of real play lie."""
+    """The newest tokens and their change to come, kept where the latents of real play lie."""
 
     low: Tensor
     high: Tensor
 
     def __init__(self, config: ExtrapolationConfig, dynamics: DynamicsConfig) -> None:
         super().__init__()
-        self.config, width, channels = config, config.width, dynamics.latent_channels
-        self.rows = dynamics.latent_height
+        if not config.width and not dynamics.motion_points:
+            raise BadInputError("a world without movement needs an extrapolator of some width; got 0")
+        self.config = config
+        self.movement = Movement(dynamics) if not config.width else None
+        self.network = ChangeNetwork(config.width, dynamics) if config.width else None
+        self.register_buffer("low", torch.full((dynamics.tokens, dynamics.latent_channels), -1e4))
+        self.register_buffer("high", torch.full((dynamics.tokens, dynamics.latent_channels), 1e4))
+
+    def forward(self, recent: Tensor, actions: Tensor, ahead: float = 1.0) -> Tensor:
+        """Tokens of the newest frames `[B, R, L, c]`, newest first, and the actions `[B, history, A]`, newest last →
+        the tokens `[B, L, c]` at `ahead` ticks (a fraction for a frame in between)."""
+        if self.movement is not None:
+            made, _ = self.movement(recent, action_features(actions), ahead=ahead)
+        else:
+            assert self.network is not None
+            made = recent[:, 0] + ahead * self.network(recent, actions)
+        return made.clamp(self.low, self.high)
+
+
+class ChangeNetwork(nn.Module):
+    """By how much tokens change within a tick, as neighbouring cells, the view as a whole and the actions tell it."""
+
+    def __init__(self, width: int, dynamics: DynamicsConfig) -> None:
+        super().__init__()
+        channels, self.rows = dynamics.latent_channels, dynamics.latent_height
         self.look = nn.Conv2d(SEEN * channels, width, 3, padding=1)
         self.position = nn.Parameter(torch.zeros(dynamics.tokens, width))
         self.act = nn.Linear(2 * dynamics.action_history * dynamics.action_size, width)
@@ -75,16 +100,9 @@ class Extrapolator(nn.Module):
         for layer in (self.overview, self.leave):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        self.register_buffer("low", torch.full((dynamics.tokens, channels), -1e4))
-        self.register_buffer("high", torch.full((dynamics.tokens, channels), 1e4))
 
-    def forward(self, recent: Tensor, actions: Tensor, ahead: float = 1.0) -> Tensor:
-        """Tokens of the newest frames `[B, R, L, c]`, newest first, and the actions `[B, history, A]`, newest last →
-        the tokens `[B, L, c]` at `ahead` ticks (a fraction for a frame in between)."""
-        return (recent[:, 0] + ahead * self.change(recent, actions)).clamp(self.low, self.high)
-
-    def change(self, recent: Tensor, actions: Tensor) -> Tensor:
-        """By how much the newest tokens change within a tick, `[B, L, c]`; arguments as for `forward`."""
+    def forward(self, recent: Tensor, actions: Tensor) -> Tensor:
+        """Tokens of the newest frames `[B, R, L, c]` and the actions `[B, history, A]` → their change `[B, L, c]`."""
         last = recent.shape[1] - 1
         now, before, earlier = recent[:, 0], recent[:, min(1, last)], recent[:, min(2, last)]
         seen = torch.cat([now, now - before, before - earlier], -1)

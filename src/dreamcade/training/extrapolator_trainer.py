@@ -79,7 +79,15 @@ def read_stretches(world: World, dataset: Dataset, frames: int, seed: int, progr
 def train_extrapolator(
     world: World, stretches: Stretches, training: ExtrapolatorTraining, progress: Progress
 ) -> Extrapolator:
-    """An extrapolator for `world` whose guards let everything pass; calibration sets them."""
+    """An extrapolator for `world` whose guards let everything pass; calibration sets them. A world that expects motions
+    lends it its movement, and nothing is left to learn."""
+    movement = world.dynamics.movement
+    if movement is not None:
+        moving = Extrapolator(ExtrapolationConfig(1e3, 1e3, 1, width=0), world.dynamics.config)
+        assert moving.movement is not None
+        moving.movement.load_state_dict(movement.state_dict())
+        _set_bounds(moving, stretches.tokens)
+        return moving.eval().requires_grad_(False)
     config = ExtrapolationConfig(action_distance=1e3, curvature=1e3, most_skips=1, width=training.width)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
@@ -97,7 +105,7 @@ def train_extrapolator(
         optimizer.step()
         averaged.update(model, step)
         progress("learning how play goes on", step + 1, training.steps)
-    model.load_state_dict(averaged.weights, strict=False)
+    model.load_state_dict({**model.state_dict(), **averaged.weights})
     _set_bounds(model, stretches.tokens)
     return model.eval().requires_grad_(False)
 
