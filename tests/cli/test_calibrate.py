@@ -61,7 +61,7 @@ def test_a_budget_that_nothing_keeps(folders: tuple[Path, Path], tmp_path: Path)
     world, data = map(str, folders)
     result = invoke(world, "--data", data, "--out", str(tmp_path / "out"), "--budget-db", "-60", *QUICK)
     assert result.exit_code == 0
-    assert "even the fewest skips cost more than -60 dB: nothing is stored" in result.output
+    assert "even the fewest skips cost more than -60 dB or 10% of LPIPS: nothing is stored" in result.output
     assert not (tmp_path / "out").exists()
 
 

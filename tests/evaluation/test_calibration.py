@@ -6,7 +6,7 @@ import pytest
 
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dynamics import ExtrapolationConfig, Extrapolator
-from dreamcade.evaluation.calibration import Calibration, calibrate, calibrated
+from dreamcade.evaluation.calibration import Budget, Calibration, Tried, calibrate, calibrated
 from dreamcade.evaluation.skipping import Playground, open_playground
 from dreamcade.world import World
 
@@ -25,7 +25,7 @@ def extrapolator(racing_world: World) -> Extrapolator:
 
 @pytest.fixture(scope="module")
 def generous(playground: Playground, extrapolator: Extrapolator) -> Calibration:
-    return calibrate(playground, extrapolator, 50.0, lambda what, done, total: None)
+    return calibrate(playground, extrapolator, Budget(50.0, 50.0), lambda what, done, total: None)
 
 
 def test_a_large_budget_lets_the_most_pass(generous: Calibration) -> None:
@@ -45,7 +45,7 @@ def test_every_method_is_a_row(generous: Calibration) -> None:
 
 
 def test_no_budget_no_setting(playground: Playground, extrapolator: Extrapolator, racing_world: World) -> None:
-    found = calibrate(playground, extrapolator, -50.0, lambda what, done, total: None)
+    found = calibrate(playground, extrapolator, Budget(-50.0), lambda what, done, total: None)
     assert found.chosen is None
     assert found.methods
     assert calibrated(racing_world, extrapolator, found) is None
@@ -60,3 +60,9 @@ def test_the_setting_is_stored_with_its_figures(
     assert made.manifest.extrapolation == generous.chosen.config.to_json()
     assert made.manifest.card["extrapolation"]["passes skipped, share"] > 0.5
     assert extrapolator.config == ANY
+
+
+def test_the_scarcer_budget_counts() -> None:
+    sharp, blurred, none = Tried(ANY, 0.5, 0.25, 3, 0.01), Tried(ANY, 0.5, 0.25, 3, 0.2), Tried(ANY, 0.0, 9.0, 3)
+    assert [Budget(0.5, 0.1).used(t) for t in (sharp, blurred, none)] == [0.5, 2.0, 0.0]
+    assert Budget(0.0, 0.1).used(sharp) == float("inf")

@@ -22,6 +22,7 @@ def calibrate(
     windows: Annotated[int, typer.Option(min=1, help="Held-out windows that are played on.")] = 24,
     ticks: Annotated[int, typer.Option(min=2, help="Ticks that each is played on for.")] = 32,
     budget_db: Annotated[float, typer.Option(help="What skipping may cost, in dB of PSNR to the real frames.")] = 0.5,
+    budget_lpips: Annotated[float, typer.Option(help="By what share LPIPS may grow: PSNR forgives blur.")] = 0.1,
     steps: Annotated[int, typer.Option(min=1, help="Training steps of the extrapolator.")] = 2000,
     again: Annotated[bool, typer.Option("--again", help="Keep the extrapolator it has, set its guards anew.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Same seed: same windows, noise and training.")] = 0,
@@ -35,8 +36,8 @@ def calibrate(
     from dreamcade.core.errors import BadInputError
     from dreamcade.core.files import expect_writable, write_json
     from dreamcade.dataset.reader import Dataset
+    from dreamcade.evaluation.calibration import Budget, calibrated
     from dreamcade.evaluation.calibration import calibrate as search
-    from dreamcade.evaluation.calibration import calibrated
     from dreamcade.evaluation.skipping import open_playground
     from dreamcade.training.extrapolator_trainer import ExtrapolatorTraining, read_stretches, train_extrapolator
     from dreamcade.world.world import World
@@ -54,7 +55,7 @@ def calibrate(
             training = ExtrapolatorTraining(steps=steps, seed=seed)
             stretches = read_stretches(loaded, dataset, training.frames, seed, progress)
             extrapolator = train_extrapolator(loaded, stretches, training, progress)
-        found = search(playground, extrapolator, budget_db, progress)
+        found = search(playground, extrapolator, Budget(budget_db, budget_lpips), progress)
     if json is not None:
         write_json(json, found.to_json())
     if plot is not None:
@@ -62,7 +63,9 @@ def calibrate(
     _print(found)
     made = calibrated(loaded, extrapolator, found)
     if made is None:
-        typer.echo(f"even the fewest skips cost more than {budget_db:g} dB: nothing is stored")
+        typer.echo(
+            f"even the fewest skips cost more than {budget_db:g} dB or {budget_lpips:.0%} of LPIPS: nothing is stored"
+        )
         return
     typer.echo(f"stored in {made.save(out).folder}")
 
@@ -72,7 +75,7 @@ def _draw(found: Calibration, file: Path) -> None:
     from dreamcade.evaluation.plots import plot_skips
 
     with atomic_path(file) as temporary:
-        temporary.write_bytes(plot_skips(found.to_json()["tried"], found.budget))
+        temporary.write_bytes(plot_skips(found.to_json()["tried"], found.budget.psnr))
 
 
 def _print(found: Calibration) -> None:

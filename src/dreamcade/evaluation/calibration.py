@@ -41,12 +41,30 @@ CONFIRMED = 6
 @dataclass(frozen=True, slots=True)
 class Tried:
     """A setting, the share of ticks that it skipped, what that cost in dB of PSNR against the real frames, and on how
-    many windows."""
+    many windows; `blur` is by what share LPIPS grew, where it was looked at."""
 
     config: ExtrapolationConfig
     share: float
     loss: float
     windows: int
+    blur: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What skipping may cost: dB of PSNR, and a share of LPIPS, since PSNR alone takes blur for a gain."""
+
+    psnr: float = 0.5
+    lpips: float = 0.1
+
+    def used(self, tried: Tried) -> float:
+        """Of the scarcer of both, the part that a setting uses; more than 1 is too much."""
+        if tried.share == 0:
+            return 0.0
+        parts = [tried.loss / self.psnr if self.psnr > 0 else float("inf")]
+        if tried.blur is not None:
+            parts.append(tried.blur / self.lpips if self.lpips > 0 else float("inf"))
+        return max(parts)
 
 
 @dataclass(slots=True)
@@ -54,7 +72,7 @@ class Calibration:
     """What a search came to: `chosen` is none where even the fewest skips cost more than the budget. `methods` are the
     rows of the comparison at the chosen setting."""
 
-    budget: float
+    budget: Budget
     ticks: int
     windows: int
     chosen: Tried | None = None
@@ -63,10 +81,12 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         curve = [
-            {**t.config.to_json(), "skipped": t.share, "loss_db": t.loss, "windows": t.windows} for t in self.tried
+            {**t.config.to_json(), "skipped": t.share, "loss_db": t.loss, "lpips_growth": t.blur, "windows": t.windows}
+            for t in self.tried
         ]
         return {
-            "budget_db": self.budget, "ticks": self.ticks, "windows": self.windows,
+            "budget_db": self.budget.psnr, "budget_lpips": self.budget.lpips,
+            "ticks": self.ticks, "windows": self.windows,
             "chosen": None if self.chosen is None else self.chosen.config.to_json(),
             "methods": self.methods, "tried": curve, "machine": machine_name(torch.device("cpu")),
         }  # fmt: skip
@@ -82,7 +102,7 @@ def calibrated(world: World, extrapolator: Extrapolator, found: Calibration) -> 
     full = next(row for row in found.methods if row["method"] == "full")
     said = {
         "passes skipped, share": round(ours["skipped"], 3),
-        "PSNR lost in dB, of a budget of": [round(ours["loss_db"], 3), found.budget],
+        "PSNR lost in dB, of a budget of": [round(ours["loss_db"], 3), found.budget.psnr],
         "PSNR to the real frames in dB": round(ours["psnr"], 2), "of full inference": round(full["psnr"], 2),
         "PSNR to full inference in dB": round(ours["psnr_to_full"], 2),
         "LPIPS to the real frames, of full inference": [ours["lpips"], full["lpips"]],
@@ -98,7 +118,7 @@ def calibrated(world: World, extrapolator: Extrapolator, found: Calibration) -> 
 class Search:
     """Looks for the most skips within the budget; every measurement is kept in `tried`."""
 
-    def __init__(self, playground: Playground, extrapolator: Extrapolator, budget: float, progress: Progress) -> None:
+    def __init__(self, playground: Playground, extrapolator: Extrapolator, budget: Budget, progress: Progress) -> None:
         self.playground, self.budget, self.progress = playground, budget, progress
         self.extrapolator = copy.deepcopy(extrapolator).to(playground.dtype)
         self.full = playground.roll()
@@ -107,6 +127,9 @@ class Search:
         # Drawn by lot: every n-th tick could be always a skipped one, or never.
         few = max(1, playground.ticks // COARSE)
         self._glances = np.sort(np.random.default_rng(0).choice(playground.ticks, few, replace=False))
+        self.judge = LPIPS.load()
+        self.sharp = playground.look(self.full, self.judge)
+        """LPIPS of full inference to the real frames."""
         self.tried: list[Tried] = []
 
     def run(self) -> Tried | None:
@@ -123,7 +146,10 @@ class Search:
         track = self.playground.roll(config, self.extrapolator, windows)
         ticks = np.arange(self.playground.ticks) if windows == self.playground.count else self._glances
         lost = self.near[ticks, :windows] - self.playground.glance(track, ticks)
-        tried = Tried(config, track.share, float(lost.mean()), windows)
+        blur = None
+        if windows == self.playground.count and self.sharp is not None:
+            blur = (self.playground.look(track, self.judge) or 0.0) / max(self.sharp, 1e-6) - 1
+        tried = Tried(config, track.share, float(lost.mean()), windows, blur)
         self.tried.append(tried)
         return tried
 
@@ -131,13 +157,13 @@ class Search:
         """Of settings that let more and more pass, the share of the last that keeps within the budget: by bisection.
         Given up early where even the widest skips no more than `best`."""
         widest = self.measure(limits[-1], windows)
-        if widest.loss <= self.budget:
+        if self.budget.used(widest) <= 1:
             return widest.share
         low, high, share = 0, len(limits) - 2, 0.0
         while low <= high and widest.share > best:
             middle = (low + high) // 2
             tried = self.measure(limits[middle], windows)
-            if tried.loss <= self.budget:
+            if self.budget.used(tried) <= 1:
                 share, low = tried.share, middle + 1
             else:
                 high = middle - 1
@@ -148,23 +174,23 @@ class Search:
         more than the few did, the next ones are expected to."""
         glanced, harder, best = [t for t in self.tried if t.share > 0], 1.0, None
         for done in range(CONFIRMED):
-            left = [t for t in glanced if t.loss * harder <= self.budget and (best is None or t.share > best.share)]
+            least = 0.0 if best is None else best.share
+            left = [t for t in glanced if self.budget.used(t) * harder <= 1 and t.share > least]
             if not left:
                 break
             candidate = max(left, key=lambda t: t.share)
             glanced.remove(candidate)
             tried = self.measure(candidate.config, self.playground.count)
-            if tried.loss <= self.budget:
-                if best is None or tried.share > best.share:
-                    best = tried
+            if self.budget.used(tried) <= 1:
+                best = tried if tried.share > least else best
             else:
-                harder = max(harder, 0.9 * tried.loss / max(candidate.loss, 1e-3))
+                harder = max(harder, 0.9 * self.budget.used(tried) / max(self.budget.used(candidate), 1e-2))
             self.progress("measuring on all windows", done + 1, CONFIRMED)
         self.progress("measuring on all windows", CONFIRMED, CONFIRMED)
         return best
 
 
-def calibrate(playground: Playground, extrapolator: Extrapolator, budget: float, progress: Progress) -> Calibration:
+def calibrate(playground: Playground, extrapolator: Extrapolator, budget: Budget, progress: Progress) -> Calibration:
     """Searches the guards of `extrapolator` and compares it with simpler ways at the setting found."""
     search = Search(playground, extrapolator, budget, progress)
     made = Calibration(budget, playground.ticks, playground.count)
@@ -176,7 +202,7 @@ def calibrate(playground: Playground, extrapolator: Extrapolator, budget: float,
 
 def compare(search: Search, config: ExtrapolationConfig, progress: Progress) -> list[dict[str, Any]]:
     """Every method at one setting, as rows of a table: figures of shown frames, averaged over ticks and windows."""
-    playground, judge = search.playground, LPIPS.load()
+    playground, judge = search.playground, search.judge
     free = dataclasses.replace(config, action_distance=NO_LIMIT, curvature=NO_LIMIT)
     methods: dict[str, tuple[ExtrapolationConfig, Method]] = {
         "repeat": (config, _repeat), "blend": (config, _repeat), "linear": (config, _straight),

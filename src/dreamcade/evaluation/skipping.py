@@ -116,13 +116,24 @@ class Playground:
         near = [psnr(self.draw(track.tokens[ticks, w]), self.real[w][ticks]) for w in range(track.tokens.shape[1])]
         return np.stack(near, 1)
 
+    def look(self, track: Track, judge: LPIPS) -> float | None:
+        """Mean LPIPS to the real frames at every so many-th tick; none where pictures are too small for it."""
+        ticks = np.arange(min(2, self.ticks - 1), self.ticks, LOOK_EVERY)
+        if min(self.real[0].shape[1:3]) < SMALLEST_SIDE:
+            return None
+        seen = [
+            lpips_of_pixels(judge, self.real[w][ticks], {"made": self.draw(track.tokens[ticks, w])})["made"].mean()
+            for w in range(track.tokens.shape[1])
+        ]
+        return float(np.mean(seen))
+
     def score(self, tracks: Mapping[str, Track], window: int, judge: LPIPS | None = None) -> dict[str, Scores]:
         """How near one window's pictures come to the real ones and, where one of the tracks is "full", to its; `judge`
         adds LPIPS. All at once, so that no picture is drawn or looked at twice."""
         real, shown = self.real[window], {name: self.show(track, window) for name, track in tracks.items()}
-        looks = np.arange(2, self.ticks, LOOK_EVERY)
+        looks = np.arange(min(2, self.ticks - 1), self.ticks, LOOK_EVERY)
         seen: dict[str, NDArray[np.float64]] = {}
-        if judge is not None and min(real.shape[1:3]) >= SMALLEST_SIDE and len(looks):
+        if judge is not None and min(real.shape[1:3]) >= SMALLEST_SIDE:
             seen = lpips_of_pixels(judge, real[looks], {name: frames[looks] for name, frames in shown.items()})
         return {
             name: Scores(
