@@ -20,6 +20,6 @@ def swift_world(tiny_world: World) -> World:
         predictor = ActionPredictor(PredictorConfig(levels=(2, 1), vocabulary=len(actions), width=8))
         predictor.places.copy_(torch.tensor(actions) * torch.tensor([2, 1]))
     sizes = tiny_world.dynamics.config
-    config = ExtrapolationConfig(action_distance=0.6, curvature=3.0, most_skips=2)
-    extrapolator = Extrapolator(config, sizes.tokens, sizes.latent_channels)
+    config = ExtrapolationConfig(action_distance=0.6, curvature=3.0, most_skips=2, width=8)
+    extrapolator = Extrapolator(config, sizes)
     return tiny_world.with_predictor(predictor).with_extrapolator(extrapolator)

@@ -170,6 +170,7 @@ def rig(swift_world: World) -> Rig:
 def everything_drafted(rig: Rig) -> Rig:
     """Drafts for all actions that the predictor knows of, drawn."""
     rig.breadth(10)
+    rig.input(ACTIONS[2])  # no hand on keys
     rig.tick()
     rig.draft(99)
     rig.draw()
@@ -185,7 +186,7 @@ def test_a_hit_is_there_at_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> No
     rig.tick()
     assert len(rig.shown) == shown + 1
     frame = rig.shown[-1]
-    assert frame.timing.drafted and frame.sequence == 1
+    assert frame.timing.drafted and frame.sequence == 2
     assert frame.timing.ready_ms < frame.timing.compute_ms
     assert rig.handle.tally == Tally(computed=2, drafted=1, wasted=9)
     rig.check()

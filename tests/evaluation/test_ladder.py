@@ -32,7 +32,7 @@ def quick_world(racing_world: World) -> World:
         torch.nn.init.normal_(dynamics.leave.weight, std=0.05)
         predictor = ActionPredictor(PredictorConfig(levels=(1, 1, 1), vocabulary=6, width=8))
         predictor.places.copy_(torch.tensor([[s, g, 0] for s in (-1, 0, 1) for g in (0, 1)]))
-    extrapolator = Extrapolator(ExtrapolationConfig(2.0, 50.0, 1), config.tokens, config.latent_channels)
+    extrapolator = Extrapolator(ExtrapolationConfig(2.0, 50.0, 1, width=8), config)
     manifest = dataclasses.replace(racing_world.manifest, dynamics=config.to_json())
     world = dataclasses.replace(racing_world, manifest=manifest, dynamics=dynamics.eval())
     return world.with_predictor(predictor).with_extrapolator(extrapolator)

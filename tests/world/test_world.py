@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dreamcade.core.errors import BadInputError, UnknownNameError, WorldError
-from dreamcade.dynamics import ActionPredictor, PredictorConfig
+from dreamcade.dynamics import ActionPredictor, ExtrapolationConfig, Extrapolator, PredictorConfig
 from dreamcade.world import World
 from dreamcade.world.manifest import (
     CLIP_FILE,
@@ -244,3 +244,33 @@ def rehash(folder: Path, name: str) -> None:
 
     files = json.loads((folder / "world.json").read_text())["files"]
     edit_manifest(folder, files={**files, name: file_hash(folder / name)})
+
+
+def calibrated(world: World) -> World:
+    config = ExtrapolationConfig(action_distance=0.5, curvature=1.5, most_skips=2, width=8)
+    extrapolator = Extrapolator(config, world.dynamics.config)
+    for parameter in extrapolator.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return world.with_extrapolator(extrapolator)
+
+
+def test_a_calibration_goes_with_the_world(tiny_world: World, tmp_path: Path) -> None:
+    world = calibrated(tiny_world)
+    world.save(tmp_path / "w", half=False)
+    loaded = World.load(tmp_path / "w")
+    assert loaded.extrapolator is not None and world.extrapolator is not None
+    assert loaded.extrapolator.config == world.extrapolator.config
+    for name, tensor in world.extrapolator.state_dict().items():
+        assert torch.equal(tensor, loaded.extrapolator.state_dict()[name])
+    assert loaded.identity == tiny_world.identity
+
+
+def test_an_extrapolator_for_other_latents(tiny_world: World, tmp_path: Path) -> None:
+    world = calibrated(tiny_world)
+    other = dataclasses.replace(tiny_world.dynamics.config, latent_channels=4)
+    config = ExtrapolationConfig(action_distance=0.5, curvature=1.5, most_skips=2, width=8)
+    with pytest.raises(WorldError, match="calibrate this world"):
+        tiny_world.with_extrapolator(Extrapolator(config, other))
+    dataclasses.replace(world, extrapolator=Extrapolator(config, other)).save(tmp_path / "w")
+    with pytest.raises(WorldError, match=r"extrapolation\.safetensors does not fit .* or calibrate it"):
+        World.load(tmp_path / "w")

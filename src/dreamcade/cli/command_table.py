@@ -39,6 +39,7 @@ ENTRIES = (
     Entry("dataset", "dataset", "dataset_app", "Look into recorded datasets; put several into one."),
     Entry("train", "train", "train_app", "Train a world from a dataset."),
     Entry("evaluate", "evaluate", "evaluate", "Measure a world on held-out play, beside its baselines."),
+    Entry("calibrate", "calibrate", "calibrate", "Teach a world which frames it may extrapolate."),
     Entry("bench", "bench", "bench_app", "Measure speed."),
     Entry("world", "world", "app", "List, describe and verify worlds."),
 )

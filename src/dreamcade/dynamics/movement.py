@@ -41,9 +41,12 @@ class Movement(nn.Module):
         self.register_buffer("usual", torch.ones(2 * TERMS))
         self.expect = Expectation(config)
 
-    def forward(self, recent: Tensor, actions: Tensor, told: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, recent: Tensor, actions: Tensor, told: Tensor | None = None, ahead: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
         """Tokens `[B, R, L, c]`, newest first, and features of the actions `[B, F]` → tokens `[B, L, c]`, moved, and
-        the expected motion over the usual ones `[B, 12]`. Where another motion is `told`, that is applied.
+        the expected motion over the usual ones `[B, 12]`. Where another motion is `told`, that is applied; `ahead` is
+        the part of a tick that passes.
 
         Motions are measured and applied in float32 whatever the tokens are in.
         """
@@ -52,7 +55,7 @@ class Movement(nn.Module):
             with torch.no_grad():
                 last = self.measure(pictures[:, 0], pictures[:, -1])
             expected = self.expect(pictures[:, 0], last, actions)
-            change = self.change(pictures[:, 0], (expected if told is None else told).float())
+            change = self.change(pictures[:, 0], ahead * (expected if told is None else told).float())
         return recent[:, 0] + change.to(recent.dtype), expected
 
     def pictures(self, tokens: Tensor) -> Tensor:

@@ -128,3 +128,15 @@ def plot_drift(names: Sequence[str], looks: NDArray[np.float64], real: NDArray[n
             axes.set(title=name.capitalize(), xlabel="seconds")
         panels[0].legend()
         return png_of(figure)
+
+
+def plot_skips(tried: Sequence[Mapping[str, Any]], budget: float) -> bytes:
+    """Every setting that a calibration tried: share of passes skipped against what it lost, dB, by skips in a row."""
+    with draw_figure() as (figure, (axes,)):
+        for cap in sorted({t["most_skips"] for t in tried}):
+            points = sorted((100 * t["skipped"], t["loss_db"]) for t in tried if t["most_skips"] == cap)
+            axes.plot(*zip(*points, strict=True), "o", ms=4, label=f"at most {cap} in a row")
+        axes.axhline(budget, color="#64748b", lw=0.8, ls="--")
+        axes.set(title="What skipping costs", xlabel="passes skipped, %", ylabel="PSNR lost, dB")
+        axes.legend()
+        return png_of(figure)

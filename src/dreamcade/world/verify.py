@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from dreamcade.core.errors import WorldError
+from dreamcade.dynamics import DynamicsState
 from dreamcade.world.starts import Start
 from dreamcade.world.world import World
 
@@ -25,6 +26,7 @@ def verify_world(name: str | Path) -> list[str]:
         f"weights fit their configs ({_count(world)} parameters)",
         *_verify_predictor(world),
         *_verify_starts(world),
+        *_verify_extrapolation(world),
     ]
 
 
@@ -60,11 +62,35 @@ def _verify_thumbnail(start: Start) -> None:
 
 
 @torch.inference_mode()
+def _verify_extrapolation(world: World) -> Iterator[str]:
+    if world.extrapolator is None:
+        return
+    for start in world.starts:
+        state = _primed(world, start)
+        for ahead in (0.5, 1.0):
+            tokens = world.extrapolator(state.recent(torch.zeros(1, dtype=torch.int64)), state.actions, ahead)
+            if tuple(tokens.shape[1:]) != world.dynamics.noise_shape or not bool(torch.isfinite(tokens).all()):
+                raise WorldError(
+                    f"the extrapolation from start {start.name!r} is not finite or has the wrong shape; calibrate again"
+                )
+    config = world.extrapolator.config
+    yield (
+        f"extrapolation goes on from every start (at most {config.most_skips} in a row, actions at most "
+        f"{config.action_distance:g} apart, curvature at most {config.curvature:g})"
+    )
+
+
+def _primed(world: World, start: Start) -> DynamicsState:
+    state, row = world.dynamics.new_state(1), torch.zeros(1, dtype=torch.int64)
+    for latent, action in zip(start.latents.float(), start.actions.float(), strict=True):
+        world.dynamics.observe(state, row, latent[None], action[None])
+    return state
+
+
+@torch.inference_mode()
 def _verify_frame(world: World, start: Start) -> None:
     dynamics, row = world.dynamics, torch.zeros(1, dtype=torch.int64)
-    state = dynamics.new_state(1)
-    for latent, action in zip(start.latents.float(), start.actions.float(), strict=True):
-        dynamics.observe(state, row, latent[None], action[None])
+    state = _primed(world, start)
     idle = torch.from_numpy(world.controls.idle())[None]
     shape = (world.manifest.sampling_steps, 1, *dynamics.noise_shape)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))

@@ -137,7 +137,13 @@ class World:
         return dataclasses.replace(self, manifest=manifest, predictor=predictor.eval())
 
     def with_extrapolator(self, extrapolator: Extrapolator) -> World:
-        """This world with another calibration."""
+        """This world with another calibration; raises `WorldError` when it does not fit the latents."""
+        got, expected = extrapolator.low.shape, self.dynamics.noise_shape
+        if got != expected:
+            raise WorldError(
+                f"the extrapolator is for latents of {list(got)} tokens and channels and the world's are "
+                f"{list(expected)}; calibrate this world: dreamcade calibrate WORLD --data DATA --out DIR"
+            )
         manifest = dataclasses.replace(self.manifest, extrapolation=extrapolator.config.to_json())
         return dataclasses.replace(self, manifest=manifest, extrapolator=extrapolator.eval())
 
@@ -245,8 +251,11 @@ def _read_extrapolator(folder: Path, manifest: WorldManifest) -> Extrapolator | 
         return None
     config = _read_config(folder, ExtrapolationConfig, manifest.extrapolation)
     dynamics = DynamicsConfig.from_json(manifest.dynamics)
-    extrapolator = Extrapolator(config, dynamics.tokens, dynamics.latent_channels)
-    load_weights(extrapolator, folder / EXTRAPOLATION_FILE)
+    extrapolator = Extrapolator(config, dynamics)
+    try:
+        load_weights(extrapolator, folder / EXTRAPOLATION_FILE)
+    except WorldError as error:
+        raise WorldError(f"{error}, or calibrate it: dreamcade calibrate WORLD --data DATA --out DIR") from error
     return _frozen(extrapolator)
 
 
