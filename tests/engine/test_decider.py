@@ -127,7 +127,10 @@ def test_drawings_fit_too() -> None:
     idle = Idle(PERIOD)
     assert idle.drawings() == Idle.BROADEST
     idle.drew(2, 0.026)
-    assert idle.drawings() == 2
+    assert idle.drawings() == 1
+    idle = Idle(PERIOD)
+    idle.drew(1, 0.001)
+    assert idle.drawings() == 20
     idle = Idle(PERIOD)
     idle.drew(1, 0.1)
     assert idle.drawings() == 0

@@ -109,7 +109,9 @@ class Idle:
 
     BROADEST = 4
     SHARE = 0.85
-    """Of a period: what passes or drawings may take."""
+    """Of a period: what a pass over drafts may take."""
+    DRAWN = 0.5
+    """Of a period: what drawing them may take. More, and it is in the way of the frame that nobody foresaw."""
     MEMORY = 0.8
     SLOPE = 0.35
     """What one more frame adds to a pass, of a single one's time, until it was measured."""
@@ -155,10 +157,10 @@ class Idle:
         return next(fitting, 0)
 
     def drawings(self) -> int:
-        """How many frames can be drawn in a period."""
+        """How many drafts can be drawn in a period."""
         if not self._drawing:
             return self.BROADEST
-        return math.floor(self.SHARE * self.period / self._drawing)
+        return math.floor(self.DRAWN * self.period / self._drawing)
 
     def _mean(self, old: float | None, new: float) -> float:
         return new if old is None else self.MEMORY * old + (1 - self.MEMORY) * new
