@@ -3,7 +3,8 @@
 #   NAME=… GAME=… TITLE=… DESCRIPTION=… recipes/world.sh [FOLDER] [EPISODES] [PRESET]
 # The recipes beside this one set the names. SIZE and TICKS (of the recording), CODEC and DYNAMICS (options of `train codec`
 # and `train dynamics`), STEPS (of the dynamics), STARTS (a list of starts in that recording; empty: the most different
-# ones), EVALUATE (options of `dreamcade evaluate`) and NOTES (more for its card) can be set in the environment.
+# ones), EVALUATE, PREDICTOR and CALIBRATE (options of `dreamcade evaluate`, `train predictor` and `calibrate`) and NOTES
+# (more for its card) can be set in the environment.
 set -euo pipefail
 folder=${1:-runs/$NAME}
 episodes=${2:-160}
@@ -24,4 +25,7 @@ preset=${3:-laptop}
   dreamcade world verify "$folder/$NAME"
   dreamcade evaluate "$folder/$NAME" ${EVALUATE:-} --data "$folder/data" --report "$folder/report" --json "$folder/report.json"
   bundle --report "$folder/report"
+  # Last, for they are measured on the finished world: a bundle that is made anew keeps its predictor alone.
+  dreamcade train predictor "$folder/data" --world "$folder/$NAME" ${PREDICTOR:-}
+  dreamcade calibrate "$folder/$NAME" --data "$folder/data" --out "$folder/$NAME" ${CALIBRATE:-}
 }

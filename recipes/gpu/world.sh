@@ -6,7 +6,8 @@
 # The recipes beside this one set the names. OUT gets the bundle, logs and figures. WHEELS is a folder of Python wheels for
 # a machine without an index. EPISODES, TICKS, SIZE, PRESET, CODEC and DYNAMICS (options of `train codec` and `train
 # dynamics`), STARTS (a list of starts; empty: the most different ones), NOTES (more for its card), EVALUATE (options of
-# `dreamcade evaluate`), AXES (which of its axes, a slice or a part of one for each), GPUS (how many train together),
+# `dreamcade evaluate`), AXES (which of its axes, a slice or a part of one for each),
+# PREDICTOR and CALIBRATE (options of `train predictor` and `calibrate`), GPUS (how many train together),
 # COMPILE (the dynamics; 1 where there is a C++ compiler, else empty), SLICE and WORK (scratch folder) can be set in the
 # environment. WORK is gone with the machine: on another one FROM=OUT/$NAME goes on from the bundle that was delivered.
 set -uo pipefail
@@ -50,6 +51,14 @@ evaluate() {
   done
 }
 
+# What speculation and extrapolation need; made last, for it is measured on the finished world.
+quicken() {
+  # shellcheck disable=SC2086  # several options
+  within dreamcade train predictor "$work/data" --world "$work/$NAME" ${PREDICTOR:-} &&
+    within dreamcade calibrate "$work/$NAME" --data "$work/data" --out "$work/$NAME" ${CALIBRATE:-} &&
+    cp "$work/$NAME/world.json" "$out/world.json"
+}
+
 deliver() {
   rm -rf "${out:?}/$NAME" && cp -r "$work/$NAME" "$out/$NAME"
 }
@@ -90,7 +99,7 @@ within dreamcade record "$GAME" --episodes "$episodes" ${SIZE:+--size "$SIZE"} -
     ${DYNAMICS:-} --resume &&
   bundle &&
   within dreamcade world verify "$work/$NAME" && deliver && evaluate &&
-  bundle "${reports[@]}" && deliver && finish complete && exit 0
+  bundle "${reports[@]}" && deliver && quicken && deliver && finish complete && exit 0
 failed=$?
 case $failed in
   1) [ $((deadline - SECONDS)) -gt 5 ] || failed=130 ;; # no time was left to begin a step
