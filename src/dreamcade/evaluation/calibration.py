@@ -27,11 +27,12 @@ from dreamcade.world.world import World
 
 CAPS = (1, 2, 3)
 """Skips in a row that are tried."""
-BENDS, DISTANCES = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8), (0.5, 0.8)
-"""Limits of curvature and of the actions' distance that are tried: those that let these shares of the ticks of full
-inference pass …"""
-NO_LIMIT = 1e3
-"""… and one that lets nearly all of them."""
+BENDS, NO_LIMIT = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8), 1e3
+"""Limits of curvature that are tried: those that let these shares of the ticks of full inference pass, and one that
+lets nearly all of them."""
+DISTANCES, FARTHEST = (0.3, 0.5, 0.8), 0.5
+"""The same for the distance of actions, but at most half a button (or half of a wheel's way to one side): what a player
+newly asks for is computed, whatever the figures would allow."""
 COARSE = 3
 """The search looks at a third of the windows and of the ticks; what it finds is then measured on all of them."""
 CONFIRMED = 6
@@ -237,9 +238,9 @@ def _row(name: str, track: Track, scores: Sequence[Scores], full: NDArray[np.flo
 def _settings(full: Track, config: ExtrapolationConfig) -> Iterator[list[ExtrapolationConfig]]:
     """For every cap and limit of the actions' distance, widest first, the limits of curvature that are tried, narrowest
     first."""
-    bends = _levels(full.curvatures, BENDS)
+    bends = [*_levels(full.curvatures, BENDS), NO_LIMIT]
     for cap in reversed(CAPS):
-        for distance in reversed(_levels(full.distances, DISTANCES)):
+        for distance in reversed(_levels(full.distances.clamp(max=FARTHEST), DISTANCES)):
             yield [
                 dataclasses.replace(config, action_distance=distance, curvature=bend, most_skips=cap) for bend in bends
             ]
@@ -248,7 +249,7 @@ def _settings(full: Track, config: ExtrapolationConfig) -> Iterator[list[Extrapo
 def _levels(values: Tensor, shares: Sequence[float]) -> list[float]:
     """Limits that let more and more of the values pass, each once."""
     found = np.quantile(values.float().numpy(), shares)
-    return sorted({float(f"{level:.4g}") for level in found} | {NO_LIMIT})
+    return sorted({float(f"{level:.4g}") for level in found})
 
 
 def _least(tried: Sequence[Tried]) -> ExtrapolationConfig:
