@@ -138,9 +138,10 @@ class Search:
         few = max(1, self.playground.count // COARSE)
         settings, best = list(_settings(self.full, self.extrapolator.config)), 0.0
         for done, limits in enumerate(settings):
-            best = max(best, self._widest(limits, few, best))
+            found = self._widest(limits, few, best)
+            best = max(best, found.share if found is not None else 0.0)
             self.progress("looking for limits", done + 1, len(settings))
-        return self._confirm()
+        return self._confirm(settings)
 
     def measure(self, config: ExtrapolationConfig, windows: int) -> Tried:
         """Skips and loss of one setting: at all ticks of all windows, or at some of the first `windows` ones."""
@@ -154,23 +155,23 @@ class Search:
         self.tried.append(tried)
         return tried
 
-    def _widest(self, limits: Sequence[ExtrapolationConfig], windows: int, best: float) -> float:
-        """Of settings that let more and more pass, the share of the last that keeps within the budget: by bisection.
-        Given up early where even the widest skips no more than `best`."""
+    def _widest(self, limits: Sequence[ExtrapolationConfig], windows: int, best: float) -> Tried | None:
+        """Of settings that let more and more pass, the last that keeps within the budget: by bisection. Given up early
+        where even the widest skips no more than `best`."""
         widest = self.measure(limits[-1], windows)
         if self.budget.used(widest) <= 1:
-            return widest.share
-        low, high, share = 0, len(limits) - 2, 0.0
+            return widest
+        low, high, found = 0, len(limits) - 2, None
         while low <= high and widest.share > best:
             middle = (low + high) // 2
             tried = self.measure(limits[middle], windows)
             if self.budget.used(tried) <= 1:
-                share, low = tried.share, middle + 1
+                found, low = tried, middle + 1
             else:
                 high = middle - 1
-        return share
+        return found
 
-    def _confirm(self) -> Tried | None:
+    def _confirm(self, settings: Sequence[Sequence[ExtrapolationConfig]]) -> Tried | None:
         """Settings on all windows, most skips first, until one keeps within the budget. By how much those windows cost
         more than the few did, the next ones are expected to."""
         glanced, harder, best = [t for t in self.tried if t.share > 0], 1.0, None
@@ -187,8 +188,11 @@ class Search:
             else:
                 harder = max(harder, 0.9 * self.budget.used(tried) / max(self.budget.used(candidate), 1e-2))
             self.progress("measuring on all windows", done + 1, CONFIRMED)
+        if best is None:  # the few windows were kinder than all of them: narrower limits were never looked at
+            strictest = min(settings, key=lambda limits: (limits[0].most_skips, limits[0].action_distance))
+            best = self._widest(strictest, self.playground.count, 0.0)
         self.progress("measuring on all windows", CONFIRMED, CONFIRMED)
-        return best
+        return best if best is not None and best.share > 0 else None
 
 
 def calibrate(playground: Playground, extrapolator: Extrapolator, budget: Budget, progress: Progress) -> Calibration:
@@ -254,7 +258,7 @@ def _levels(values: Tensor, shares: Sequence[float]) -> list[float]:
 
 def _least(tried: Sequence[Tried]) -> ExtrapolationConfig:
     """Of all settings that skip anything, the one that costs least."""
-    return min(tried, key=lambda t: (t.share == 0, t.loss)).config
+    return min(tried, key=lambda t: (t.share == 0, -t.windows, t.loss)).config
 
 
 def _repeat(recent: Tensor, actions: Tensor) -> Tensor:
