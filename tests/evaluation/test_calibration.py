@@ -6,7 +6,7 @@ import pytest
 
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dynamics import ExtrapolationConfig, Extrapolator
-from dreamcade.evaluation.calibration import Budget, Calibration, Tried, calibrate, calibrated
+from dreamcade.evaluation.calibration import FARTHEST, Budget, Calibration, Tried, calibrate, calibrated
 from dreamcade.evaluation.skipping import Playground, open_playground
 from dreamcade.world import World
 
@@ -15,7 +15,10 @@ ANY = ExtrapolationConfig(action_distance=1e3, curvature=1e3, most_skips=1, widt
 
 @pytest.fixture(scope="module")
 def playground(racing_world: World, racing_data: Dataset) -> Playground:
-    return open_playground(racing_world, racing_data, windows=3, ticks=6, seed=0)
+    """A player who holds what they begin with."""
+    made = open_playground(racing_world, racing_data, windows=3, ticks=6, seed=0)
+    made.actions[:] = made.actions[0]
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +36,16 @@ def test_a_large_budget_lets_the_most_pass(generous: Calibration) -> None:
     assert generous.chosen.windows == 3
     assert generous.chosen.share == max(t.share for t in generous.tried)
     assert generous.chosen.config.most_skips > 1
+    assert max(t.config.action_distance for t in generous.tried) <= FARTHEST  # a new action is computed
 
 
 def test_every_method_is_a_row(generous: Calibration) -> None:
     rows = {row["method"]: row for row in generous.to_json()["methods"]}
     assert list(rows) == ["full", "repeat", "blend", "linear", "linear, unguarded", "ours, unguarded", "ours"]
     assert rows["full"]["skipped"] == 0 and rows["full"]["loss_db"] == 0
-    assert rows["linear"]["psnr_to_full"] < rows["repeat"]["psnr_to_full"] == 100  # its weights: it stands still
+    assert (
+        rows["linear, unguarded"]["psnr_to_full"] < rows["repeat"]["psnr_to_full"] == 100
+    )  # a world that stands still
     assert len(rows["ours"]["loss_db_by_tick"]) == 6
     assert all(row["lpips"] is not None and row["ms"] > 0 for row in rows.values())
 
@@ -58,7 +64,9 @@ def test_the_setting_is_stored_with_its_figures(
     assert made is not None and generous.chosen is not None
     assert made.extrapolator is not None and made.extrapolator.config == generous.chosen.config
     assert made.manifest.extrapolation == generous.chosen.config.to_json()
-    assert made.manifest.card["extrapolation"]["passes skipped, share"] > 0.5
+    assert made.manifest.card["extrapolation"]["passes skipped, share"] == pytest.approx(
+        generous.chosen.share, abs=1e-3
+    )
     assert extrapolator.config == ANY
 
 

@@ -27,11 +27,12 @@ from dreamcade.world.world import World
 
 CAPS = (1, 2, 3)
 """Skips in a row that are tried."""
-BENDS, DISTANCES = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8), (0.5, 0.8)
-"""Limits of curvature and of the actions' distance that are tried: those that let these shares of the ticks of full
-inference pass …"""
-NO_LIMIT = 1e3
-"""… and one that lets nearly all of them."""
+BENDS, NO_LIMIT = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8), 1e3
+"""Limits of curvature that are tried: those that let these shares of the ticks of full inference pass, and one that
+lets nearly all of them."""
+DISTANCES, FARTHEST = (0.3, 0.5, 0.8), 0.5
+"""The same for the distance of actions, but at most half a button (or half of a wheel's way to one side): what a player
+newly asks for is computed, whatever the figures would allow."""
 COARSE = 3
 """The search looks at a third of the windows and of the ticks; what it finds is then measured on all of them."""
 CONFIRMED = 6
@@ -137,9 +138,10 @@ class Search:
         few = max(1, self.playground.count // COARSE)
         settings, best = list(_settings(self.full, self.extrapolator.config)), 0.0
         for done, limits in enumerate(settings):
-            best = max(best, self._widest(limits, few, best))
+            found = self._widest(limits, few, best)
+            best = max(best, found.share if found is not None else 0.0)
             self.progress("looking for limits", done + 1, len(settings))
-        return self._confirm()
+        return self._confirm(settings)
 
     def measure(self, config: ExtrapolationConfig, windows: int) -> Tried:
         """Skips and loss of one setting: at all ticks of all windows, or at some of the first `windows` ones."""
@@ -153,23 +155,23 @@ class Search:
         self.tried.append(tried)
         return tried
 
-    def _widest(self, limits: Sequence[ExtrapolationConfig], windows: int, best: float) -> float:
-        """Of settings that let more and more pass, the share of the last that keeps within the budget: by bisection.
-        Given up early where even the widest skips no more than `best`."""
+    def _widest(self, limits: Sequence[ExtrapolationConfig], windows: int, best: float) -> Tried | None:
+        """Of settings that let more and more pass, the last that keeps within the budget: by bisection. Given up early
+        where even the widest skips no more than `best`."""
         widest = self.measure(limits[-1], windows)
         if self.budget.used(widest) <= 1:
-            return widest.share
-        low, high, share = 0, len(limits) - 2, 0.0
+            return widest
+        low, high, found = 0, len(limits) - 2, None
         while low <= high and widest.share > best:
             middle = (low + high) // 2
             tried = self.measure(limits[middle], windows)
             if self.budget.used(tried) <= 1:
-                share, low = tried.share, middle + 1
+                found, low = tried, middle + 1
             else:
                 high = middle - 1
-        return share
+        return found
 
-    def _confirm(self) -> Tried | None:
+    def _confirm(self, settings: Sequence[Sequence[ExtrapolationConfig]]) -> Tried | None:
         """Settings on all windows, most skips first, until one keeps within the budget. By how much those windows cost
         more than the few did, the next ones are expected to."""
         glanced, harder, best = [t for t in self.tried if t.share > 0], 1.0, None
@@ -186,8 +188,11 @@ class Search:
             else:
                 harder = max(harder, 0.9 * self.budget.used(tried) / max(self.budget.used(candidate), 1e-2))
             self.progress("measuring on all windows", done + 1, CONFIRMED)
+        if best is None:  # the few windows were kinder than all of them: narrower limits were never looked at
+            strictest = min(settings, key=lambda limits: (limits[0].most_skips, limits[0].action_distance))
+            best = self._widest(strictest, self.playground.count, 0.0)
         self.progress("measuring on all windows", CONFIRMED, CONFIRMED)
-        return best
+        return best if best is not None and best.share > 0 else None
 
 
 def calibrate(playground: Playground, extrapolator: Extrapolator, budget: Budget, progress: Progress) -> Calibration:
@@ -237,9 +242,9 @@ def _row(name: str, track: Track, scores: Sequence[Scores], full: NDArray[np.flo
 def _settings(full: Track, config: ExtrapolationConfig) -> Iterator[list[ExtrapolationConfig]]:
     """For every cap and limit of the actions' distance, widest first, the limits of curvature that are tried, narrowest
     first."""
-    bends = _levels(full.curvatures, BENDS)
+    bends = [*_levels(full.curvatures, BENDS), NO_LIMIT]
     for cap in reversed(CAPS):
-        for distance in reversed(_levels(full.distances, DISTANCES)):
+        for distance in reversed(_levels(full.distances.clamp(max=FARTHEST), DISTANCES)):
             yield [
                 dataclasses.replace(config, action_distance=distance, curvature=bend, most_skips=cap) for bend in bends
             ]
@@ -248,12 +253,12 @@ def _settings(full: Track, config: ExtrapolationConfig) -> Iterator[list[Extrapo
 def _levels(values: Tensor, shares: Sequence[float]) -> list[float]:
     """Limits that let more and more of the values pass, each once."""
     found = np.quantile(values.float().numpy(), shares)
-    return sorted({float(f"{level:.4g}") for level in found} | {NO_LIMIT})
+    return sorted({float(f"{level:.4g}") for level in found})
 
 
 def _least(tried: Sequence[Tried]) -> ExtrapolationConfig:
     """Of all settings that skip anything, the one that costs least."""
-    return min(tried, key=lambda t: (t.share == 0, t.loss)).config
+    return min(tried, key=lambda t: (t.share == 0, -t.windows, t.loss)).config
 
 
 def _repeat(recent: Tensor, actions: Tensor) -> Tensor:
