@@ -146,7 +146,7 @@ events = st.one_of(
 @given(st.lists(events, min_size=8, max_size=60))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_wrong_frame_is_ever_shown(swift_world: World, happening: list[tuple[object, ...]]) -> None:
-    rig = Rig(swift_world, Modes(in_between=True))
+    rig = Rig(swift_world, Modes(extrapolation=True, in_between=True))
     for name, *arguments in happening:
         if name == "modes":
             rig.handle.set_modes(*arguments)  # type: ignore[arg-type]
@@ -164,7 +164,7 @@ def test_no_wrong_frame_is_ever_shown(swift_world: World, happening: list[tuple[
 
 @pytest.fixture
 def rig(swift_world: World) -> Rig:
-    return Rig(swift_world, Modes(extrapolation=False))
+    return Rig(swift_world, Modes())
 
 
 def everything_drafted(rig: Rig) -> Rig:
@@ -245,7 +245,7 @@ def test_an_older_frame_is_never_shown_after_a_newer_one(rig: Rig) -> None:
 
 
 def test_extrapolated_frames_need_no_pass(swift_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = Rig(swift_world, Modes(speculation=False))
+    rig = Rig(swift_world, Modes(speculation=False, extrapolation=True))
     monkeypatch.setattr(type(rig.engine), "calm", lambda self, session, action: session.skips < 2)
     for _ in range(9):
         rig.tick()
@@ -274,7 +274,7 @@ def test_a_proposal_for_another_moment_is_refused(swift_world: World) -> None:
 
 
 def test_a_world_without_predictor_or_calibration_plays_and_says_what_it_lacks(tiny_world: World) -> None:
-    rig = Rig(tiny_world, Modes(in_between=True))
+    rig = Rig(tiny_world, Modes(extrapolation=True, in_between=True))
     assert rig.handle.modes == Modes(False, False, False, False)
     speculation, extrapolation = rig.handle.notes
     assert "speculation" in speculation and "dreamcade train predictor" in speculation

@@ -388,7 +388,7 @@ def test_with_everything_on_the_world_is_what_is_shown(
     loop, screen = GameLoop(engine, raw, pipeline=pipeline), Screen()
     loop.start()
     taken.clear()
-    handle = loop.attach(engine.open_session(seed=4), screen, modes=Modes(in_between=True))
+    handle = loop.attach(engine.open_session(seed=4), screen, modes=Modes(extrapolation=True, in_between=True))
     rng = np.random.default_rng(0)
     for sequence in range(60):
         handle.input([float(rng.choice([-1, 0, 1])), float(rng.integers(2))], sequence + 1, 0.0)

@@ -15,8 +15,9 @@ class Modes:
     """A frame is drawn while the next one is dreamed; otherwise one after the other with all cores."""
     speculation: bool = True
     """Frames are drafted for the likeliest actions before the action is known."""
-    extrapolation: bool = True
-    """Where motion is smooth the pass is skipped."""
+    extrapolation: bool = False
+    """Where motion is smooth the pass is skipped: it saves work and costs some quality, within the calibration's budget,
+    so it is for machines that cannot keep up otherwise, or should not have to."""
     in_between: bool = False
     """Between two ticks a frame is shown that lies between them."""
 

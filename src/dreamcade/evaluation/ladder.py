@@ -31,7 +31,7 @@ RUNGS = {
     "+ pipeline": dataclasses.replace(OFF, pipeline=True),
     "+ extrapolation": dataclasses.replace(OFF, pipeline=True, extrapolation=True),
     "+ speculation": dataclasses.replace(OFF, pipeline=True, speculation=True),
-    "all": Modes(),
+    "all": Modes(pipeline=True, speculation=True, extrapolation=True),
 }
 """Each beside what the one before it had switched on, but for extrapolation, which the last one brings back."""
 WARM_UP_SECONDS = 1.5
