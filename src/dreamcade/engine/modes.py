@@ -16,8 +16,8 @@ class Modes:
     speculation: bool = True
     """Frames are drafted for the likeliest actions before the action is known."""
     extrapolation: bool = False
-    """Where motion is smooth the pass is skipped: it saves work and costs some quality, within the calibration's budget,
-    so it is for machines that cannot keep up otherwise, or should not have to."""
+    """Where motion is smooth the pass is skipped. That saves work and costs some quality, within the budget of the
+    calibration: it is for machines that cannot keep up otherwise, or should not have to."""
     in_between: bool = False
     """Between two ticks a frame is shown that lies between them."""
 

@@ -173,9 +173,10 @@ def _figures(seen: Seen) -> dict[str, Any]:
         "hit_ready_ms_p95": float(np.percentile([t.ready_ms for t in drafted], 95)) if drafted else None,
         "shares": {
             "delivered": len(drafted) / len(ticks),
-            "extrapolated": sum(t.kind is FrameKind.EXTRAPOLATED for t in ticks) / len(ticks),
+            "extrapolated": sum(t.kind is FrameKind.EXTRAPOLATED and not t.drafted for t in ticks) / len(ticks),
             "computed": sum(t.kind is FrameKind.COMPUTED and not t.drafted for t in ticks) / len(ticks),
         },
+        "passes_skipped": sum(t.kind is FrameKind.EXTRAPOLATED for t in ticks) / len(ticks),
         "hit_rate": tally.drafted / guessed if guessed else None,
         "wasted_drafts_per_tick": tally.wasted / max(1, tally.computed + tally.extrapolated),
     }

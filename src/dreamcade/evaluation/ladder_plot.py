@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from dreamcade.evaluation.plots import draw_figure, png_of
 
+_BELOW: dict[str, Any] = {"ncols": 3, "loc": "upper center", "bbox_to_anchor": (0.45, -0.08)}
 _SHARES = {"delivered": "#16a34a", "extrapolated": "#f59e0b", "computed": "#2563eb"}
 
 
@@ -37,7 +38,7 @@ def _latencies(axes: Axes, rungs: Mapping[str, Mapping[str, Any]]) -> None:
     axes.barh(names, middle, color="#2563eb", height=0.5, label=f"{what}, p50")
     axes.plot([r["effective_ms"] for r in rungs.values()], names, "D", color="#ea580c", label="effective (amortized)")
     axes.set_title("milliseconds")
-    axes.legend(fontsize=7, frameon=False, loc="lower right")
+    axes.legend(fontsize=7, frameon=False, **_BELOW)
 
 
 def _rates(axes: Axes, rungs: Mapping[str, Mapping[str, Any]], tick_rate: float) -> None:
@@ -46,7 +47,7 @@ def _rates(axes: Axes, rungs: Mapping[str, Mapping[str, Any]], tick_rate: float)
     axes.barh(names, [r["fps"] for r in rungs.values()], color="#475569", height=0.5, label="in real time")
     axes.axvline(tick_rate, color="#ea580c", linewidth=1, label="tick rate")
     axes.set_title("frames per second")
-    axes.legend(fontsize=7, frameon=False, loc="lower right")
+    axes.legend(fontsize=7, frameon=False, **_BELOW)
 
 
 def _shares(axes: Axes, rungs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -56,7 +57,7 @@ def _shares(axes: Axes, rungs: Mapping[str, Mapping[str, Any]]) -> None:
         axes.barh(names, widths, left=left, color=colour, label=what)
         left = [a + b for a, b in zip(left, widths, strict=True)]
     axes.set_title("frames, %")
-    axes.legend(fontsize=7, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.08))
+    axes.legend(fontsize=7, frameon=False, **_BELOW)
 
 
 def _pictures(axes: Axes, rungs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -66,4 +67,4 @@ def _pictures(axes: Axes, rungs: Mapping[str, Mapping[str, Any]]) -> None:
     axes.axvline(still, color="#94a3b8", linewidth=1, label="persistence")
     axes.set_xlim(min([*values, still]) - 1, max([*values, still]) + 0.5)
     axes.set_title("PSNR to the game, dB")
-    axes.legend(fontsize=7, frameon=False, loc="lower right")
+    axes.legend(fontsize=7, frameon=False, **_BELOW)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 HEADINGS = (
     "", "FPS", "unpaced", "key to paint ms, p50 / p95", "input to picture ms", "effective ms", "delivered",
-    "extrapolated", "computed", "hits", "dB to game", "dB to full", "LPIPS to full",
+    "extrapolated", "computed", "skipped", "hits", "dB to game", "dB to full", "LPIPS to full",
 )  # fmt: skip
 
 
@@ -35,6 +35,7 @@ def _cells(rung: Mapping[str, Any]) -> list[str]:
         f"{rung['input_ms_p50']:.0f} / {rung['input_ms_p95']:.0f}",
         f"{rung['effective_ms']:.1f}",
         *(f"{shares[what]:.0%}" for what in ("delivered", "extrapolated", "computed")),
+        f"{rung['passes_skipped']:.0%}",
         "–" if rung["hit_rate"] is None else f"{rung['hit_rate']:.0%}",
         f"{picture['psnr_real']:.2f}",
         "same" if exact else f"{picture['psnr_full']:.1f}",
@@ -50,6 +51,8 @@ def describe(figures: Mapping[str, Any]) -> list[str]:
     lines = [
         "Key to paint is what a hand and an eye feel. Effective is amortized: the mean time from a tick's taking its "
         "input to its picture; a drafted frame was made before that.",
+        "Delivered, extrapolated and computed are all frames; of the delivered drafts some were extrapolated. Skipped: "
+        "ticks without a pass, drafted or not.",
         f"dB to game: PSNR against the real game, mean of {figures['windows']} stretches of {figures['ticks']} ticks; "
         f"the last real frame held still scores {still:.2f}.",
     ]
