@@ -25,7 +25,8 @@ LOOKED = 8
 @dataclass(frozen=True, slots=True)
 class Likeness:
     """Means over windows and ticks. PSNR in dB, `distance` is LPIPS (None for frames too small for it); against the
-    real game and against full inference (at most `ALIKE` a picture); `persistence` is the last real frame held still, against the real game."""
+    real game and against full inference (at most `ALIKE` a picture); `persistence` is the last real frame held still,
+    against the real game."""
 
     psnr_real: float
     psnr_full: float
@@ -87,7 +88,9 @@ def _score(
         mine = {"mine": frames[looked]}
         distances = [float(lpips_of_pixels(network, other[looked], mine)["mine"].mean()) for other in (real, full)]
     persistence = psnr(real, np.broadcast_to(still, real.shape)).mean()
-    return np.array([psnr(real, frames).mean(), np.minimum(psnr(full, frames), ALIKE).mean(), *distances, share, persistence])
+    return np.array(
+        [psnr(real, frames).mean(), np.minimum(psnr(full, frames), ALIKE).mean(), *distances, share, persistence]
+    )
 
 
 def _mean(rows: Sequence[NDArray[np.float64]]) -> Likeness:
