@@ -48,7 +48,8 @@ class Passes:
         watch = Stopwatch(self.device)
         shape = (self.sampling_steps, *self.dynamics.noise_shape)
         # Keyed by seed and tick: a batch makes the frames that each would make alone, a draft the one it stands for.
-        noise = torch.stack([tick_noise(s.seed, s.tick + 1, shape) for s, _ in asked], dim=1)
+        drawn = {key: tick_noise(*key, shape) for key in {(s.seed, s.tick + 1) for s, _ in asked}}
+        noise = torch.stack([drawn[s.seed, s.tick + 1] for s, _ in asked], dim=1)
         rows = self.slots.index([s.row for s, _ in asked])
         actions = torch.from_numpy(np.stack([action for _, action in asked]))
         tokens = self.dynamics.propose(self.slots.state, rows, self._cast(actions), self._cast(noise), go_on)
