@@ -443,3 +443,21 @@ def test_steady_play_asks_the_system_for_no_memory(engine: Engine, loop: GameLoo
         screen.wait_frames(wanted)
         counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     assert min(counts) < 60, f"pages touched for the first time in 30 frames: {counts}"
+
+
+def test_a_session_that_is_closed_while_drafts_are_made_ends_its_play_alone(swift_world: World) -> None:
+    engine = Engine(swift_world, device="cpu", dtype=torch.float32)
+    engine.open_session().step([0, 0])
+    loop, screens, failures = GameLoop(engine, raw), [Screen(), Screen()], list[Exception]()
+    loop.start()
+    modes = Modes(extrapolation=True, in_between=True)
+    sessions = [engine.open_session(seed=seed) for seed in (1, 2)]
+    handles = [
+        loop.attach(session, screen, failures.append, modes) for session, screen in zip(sessions, screens, strict=True)
+    ]
+    screens[1].wait_frames(8)
+    sessions[0].close()
+    screens[1].wait_frames(len(screens[1].frames) + 20)
+    loop.stop()
+    assert handles[0].error is not None and "closed" in str(failures[0]) and len(failures) == 1
+    assert handles[1].error is None

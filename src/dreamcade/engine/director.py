@@ -20,6 +20,7 @@ LEAST_CHANCE = 0.004
 """Less likely actions are not drafted, even where there is time."""
 
 Fail = Callable[[Handle, Exception], None]
+StillWanted = Callable[[set[tuple[Handle, Key]]], bool]
 
 
 @dataclasses.dataclass(slots=True)
@@ -58,7 +59,11 @@ class Director:
     def between(self, handle: Handle) -> None:
         """Shows a frame half a tick ahead, for the eye alone."""
         handle.course.between = handle.session.version
-        dreamed = self.engine.between(handle.session, 0.5)
+        try:
+            dreamed = self.engine.between(handle.session, 0.5)
+        except Exception as error:
+            self._fail(handle, error)
+            return
         handle.count(in_between=1)
         self._show(handle, dreamed, time.perf_counter())
 
@@ -75,12 +80,22 @@ class Director:
         wanting = [h for h in handles if h.modes.speculation]
         return [h for h in wanting if self._is_surprised(h) or h.course.planned != h.standing]
 
-    def draft(self, handles: Sequence[Handle], still_wanted: Callable[[set[tuple[Handle, Key]]], bool]) -> None:
+    def draft(self, handles: Sequence[Handle], still_wanted: StillWanted) -> None:
         """Makes drafts for `handles` by one pass. Inputs that have come go before all guesses.
 
         `still_wanted` is asked now and then, with the handles and actions that the pass is for; where it says no, the
         pass is given up.
         """
+        try:
+            self._draft(handles, still_wanted)
+        except Exception as error:
+            if len(handles) == 1:
+                self._fail(handles[0], error)
+                return
+            for handle in handles:  # as for ticks: alone, each answers for itself
+                self.draft([handle], still_wanted)
+
+    def _draft(self, handles: Sequence[Handle], still_wanted: StillWanted) -> None:
         begun, standings = time.perf_counter(), {h: h.standing for h in handles}
         come = [(h, h.mailbox.peek()[0].action) for h in handles if self._is_surprised(h)]
         for handle, _ in come:
@@ -185,7 +200,10 @@ class Director:
             self._drop_drafts(take.handle, but=take.draft)
             self._show(take.handle, take.proposal.dreamed, began, take)
         for take in takes:
-            self._tell(take)
+            try:
+                self._tell(take)
+            except Exception as error:
+                self._fail(take.handle, error)
 
     def _count(self, take: Take, kind: FrameKind) -> None:
         hit = take.draft is not None and take.draft.guessed
