@@ -14,7 +14,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 LITTLE = "--quick --windows 3 --long-frames 100"
 TOY = {
     "SIZE": "240x160", "TICKS": "150", "EPISODES": "12", "PRESET": "smoke", "EVALUATE": LITTLE, "STARTS": "",
-    "COMPILE": "",
+    "COMPILE": "", "PREDICTOR": "--steps 5 --levels 1,1,1", "CALIBRATE": "--windows 2 --ticks 4 --steps 5",
 }  # fmt: skip
 
 
@@ -34,6 +34,7 @@ def test_on_a_cpu(tmp_path: Path) -> None:
     assert figures["world"] == "racing"
     card = json.loads((tmp_path / "racing/world.json").read_text())["card"]
     assert card["evaluation"]["codec, PSNR in dB"] == figures["psnr_codec"]
+    assert "predictor" in card and (tmp_path / "racing/predictor.safetensors").exists()
     study = str(tmp_path / "study")
     place = str(tmp_path / "data"), str(tmp_path / "racing"), study
     done = run(str(RECIPES / "scaling.sh"), *place, "4", ONLY="depth-4 a-quarter", PRESET="smoke")
@@ -61,3 +62,13 @@ def test_on_a_gpu_a_failure_is_not_a_slice(tmp_path: Path) -> None:
     failed = run(str(RECIPES / "gpu/racing.sh"), str(tmp_path / "out"), WORK=str(tmp_path / "work"), SIZE="nonsense")
     assert failed.returncode == 2, failed.stderr
     assert "failed with exit code 2" in (tmp_path / "out/status.txt").read_text()
+
+
+def test_the_ladder_on_a_gpu(tmp_path: Path) -> None:
+    toy = {"WORLDS": "racing", "EPISODES": "2", "TICKS": "120", "SECONDS_EACH": "2", "WINDOWS": "1"}
+    script = str(RECIPES / "gpu/ladder.sh")
+    done = run(script, str(tmp_path / "out"), WORK=str(tmp_path / "work"), ABLATION="--ticks 8", **toy)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "out/ladder-racing.json").read_text())
+    assert next(iter(figures["rungs"])) == "baseline" and figures["rungs"]["all"]["fps"] > 0
+    assert (tmp_path / "out/ladder-racing.png").stat().st_size > 10_000
