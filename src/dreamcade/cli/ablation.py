@@ -39,11 +39,13 @@ def ablation(
     from dreamcade.dataset.reader import Dataset
     from dreamcade.engine.engine import Engine
     from dreamcade.evaluation.ladder_table import describe, ladder_table
+    from dreamcade.evaluation.windows import expect_its_game
     from dreamcade.world.world import World
 
     for file in filter(None, (json, plot)):
         expect_writable(file)
     dataset, loaded = Dataset.open(data), World.load(world)
+    expect_its_game(loaded, dataset)
     with stage_bars() as progress:
         rungs = _from_hand_to_eye(world, browser, seed, device, steps, progress) if browser else {}
         engine = Engine(loaded, device=device, sampling_steps=steps)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dreamcade.core.device import fast_dtype
-from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import Pixels
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dynamics import DynamicsState, ExtrapolationConfig
@@ -22,7 +21,7 @@ from dreamcade.dynamics.extrapolation import curvature
 from dreamcade.evaluation.lpips import LPIPS, SMALLEST_SIDE
 from dreamcade.evaluation.metrics import lpips_of_pixels, psnr
 from dreamcade.evaluation.subjects import eligible_windows
-from dreamcade.evaluation.windows import Window, choose_windows
+from dreamcade.evaluation.windows import Window, choose_windows, expect_its_game
 from dreamcade.world.pixels import encode_pixels
 from dreamcade.world.world import World
 
@@ -198,12 +197,6 @@ class Playground:
 
 def open_playground(world: World, dataset: Dataset, windows: int, ticks: int, seed: int) -> Playground:
     """A playground of held-out windows of `dataset`. Raises `BadInputError` where it is not of this world's game."""
-    got = (dataset.meta.frame_size, dataset.meta.controls.names)
-    expected = (world.frame_size, world.controls.names)
-    if got != expected:
-        raise BadInputError(
-            f"{world.manifest.name} has frames {expected[0]} and controls {', '.join(expected[1])}; {dataset.path} has "
-            f"{got[0]} and {', '.join(got[1])}: give a recording of the world's game"
-        )
+    expect_its_game(world, dataset)
     chosen = choose_windows(dataset, windows, ticks, seed, eligible_windows(dataset))
     return Playground(world, dataset, chosen, ticks, seed)

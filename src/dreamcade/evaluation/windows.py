@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamcade.core.errors import DatasetError
+from dreamcade.core.errors import BadInputError, DatasetError
 from dreamcade.dataset.format import EpisodeInfo
 from dreamcade.dataset.reader import Dataset
+from dreamcade.world.world import World
 
 CONTEXT = 16
 """Real frames that a session is primed with."""
@@ -35,6 +36,17 @@ class Window:
         """Frames uint8 `[CONTEXT, H, W, 3]` and the actions float32 `[CONTEXT, A]` taken after each."""
         span = (self.start, self.start + CONTEXT)
         return dataset.frames(self.episode, *span), dataset.actions(self.episode, *span)
+
+
+def expect_its_game(world: World, dataset: Dataset) -> None:
+    """Raises `BadInputError` where `dataset` is no recording of `world`'s game."""
+    got = (dataset.meta.frame_size, dataset.meta.controls.names)
+    expected = (world.frame_size, world.controls.names)
+    if got != expected:
+        raise BadInputError(
+            f"{world.manifest.name} has frames {expected[0]} and controls {', '.join(expected[1])}; {dataset.path} has "
+            f"{got[0]} and {', '.join(got[1])}: give a recording of the world's game"
+        )
 
 
 def choose_windows(dataset: Dataset, count: int, horizon: int, seed: int, eligible: Eligible) -> list[Window]:
