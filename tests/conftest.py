@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 
@@ -18,6 +19,9 @@ from dreamcade.world import World, make_start
 
 # A run in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Triton decides at its import whether kernels are compiled or interpreted.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 Play = Callable[..., tuple[Pixels, NDArray[np.float32]]]
 WIDTH, HEIGHT = 48, 32

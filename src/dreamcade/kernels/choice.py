@@ -1,0 +1,61 @@
+"""Which kernels run: fused ones where the device has them, or the plain references everywhere."""
+
+from __future__ import annotations
+
+import contextvars
+import enum
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from torch import Tensor
+
+from dreamcade.core.errors import BadInputError
+
+
+class Kernels(enum.StrEnum):
+    """What a caller can ask for."""
+
+    AUTO = "auto"
+    """Fused kernels where the device and the shapes have them, else the references."""
+    REFERENCE = "reference"
+    """Plain PyTorch, everywhere."""
+    TRITON = "triton"
+    """Triton's kernels, everywhere; on a CPU only under its interpreter (`TRITON_INTERPRET=1`), which is for tests."""
+
+
+_chosen: contextvars.ContextVar[Kernels] = contextvars.ContextVar("kernels", default=Kernels.AUTO)
+
+
+@contextmanager
+def using(kernels: Kernels | str) -> Iterator[None]:
+    """Within it, operations called by this thread run on these kernels.
+
+    Raises `BadInputError` for an unknown name, or where Triton is asked for and not installed.
+    """
+    try:
+        wanted = Kernels(kernels)
+    except ValueError as error:
+        raise BadInputError(f"unknown kernels {kernels!r}; use {', '.join(Kernels)}") from error
+    if wanted is Kernels.TRITON and not has_triton():
+        raise BadInputError("Triton is not installed; install dreamcade[gpu], or use --kernels reference")
+    token = _chosen.set(wanted)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def fuses(tensor: Tensor) -> bool:
+    """Whether an operation on this tensor runs as a Triton kernel."""
+    chosen = _chosen.get()
+    if chosen is Kernels.AUTO:
+        return tensor.is_cuda and not tensor.requires_grad and has_triton()
+    return chosen is Kernels.TRITON
+
+
+@cache
+def has_triton() -> bool:
+    """Whether Triton is installed; it is imported only where it runs."""
+    return importlib.util.find_spec("triton") is not None

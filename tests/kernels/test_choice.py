@@ -1,0 +1,25 @@
+"""Which kernels run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from dreamcade.core.errors import BadInputError
+from dreamcade.kernels.choice import Kernels, fuses, using
+
+
+def test_a_cpu_runs_the_references_unless_told_otherwise() -> None:
+    x = torch.zeros(1)
+    assert not fuses(x)
+    with using(Kernels.TRITON):
+        assert fuses(x)
+        with using("reference"):
+            assert not fuses(x)
+        assert fuses(x)
+    assert not fuses(x)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(BadInputError, match=r"unknown kernels 'cuda'; use auto, reference, triton"), using("cuda"):
+        pass
