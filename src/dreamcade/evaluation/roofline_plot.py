@@ -34,7 +34,7 @@ _DEEP = 3e-4
 def plot_roofline(roofline: Roofline) -> bytes:
     """PNG: operations over FLOP/byte under the ceilings (logarithmic both ways, area by time), and time by kind."""
     with draw_figure(3, size=(15.0, 6.4), ratios=(2.4, 0.78, 1)) as (figure, (axes, names, bars)):
-        points = [(stage, one) for stage in roofline.stages for one in stage.operations if one.flops and one.seconds]
+        points = [(stage, one) for stage in roofline.stages for one in stage.operations if _can_be_told(stage, one)]
         colours = dict(zip((stage.name for stage in roofline.stages), itertools.cycle(COLOURS), strict=False))
         _frame(axes, points, roofline.ceilings)
         slopes = _lines(axes, roofline.ceilings)
@@ -62,6 +62,11 @@ def _points(
             mew=1.4, zorder=5, label=f"{stage.name} as a whole",
         )  # fmt: skip
     axes.legend(loc="upper left", fontsize=9)
+
+
+def _can_be_told(stage: Stage, one: Operations) -> bool:
+    """Whether an operation has a speed: it computes, and takes long enough beside what any call costs."""
+    return one.flops > 0 and one.seconds > 0.25 * stage.call_seconds * one.calls
 
 
 def _title(roofline: Roofline) -> str:

@@ -57,6 +57,8 @@ def explanations(roofline: Roofline) -> list[str]:
         "the chip. Overhead: time in no operation (Python, calls, views).",
         "Bytes are those of tensors, read once and written once by every operation: an upper bound of what leaves the "
         "chip where tensors stay in a cache.",
+        f"What any call costs ({_call_costs(roofline)}) is overhead; of operations that take less, times are not to be "
+        "trusted, and operations that use a cache nearer than the last can pass their ceiling.",
     ]
     if cached:
         size = f"{roofline.ceilings.cache_bytes / 2**20:.0f} MiB"
@@ -72,6 +74,10 @@ def explanations(roofline: Roofline) -> list[str]:
         for name, ratio in busy.items()
     ]
     return lines
+
+
+def _call_costs(roofline: Roofline) -> str:
+    return ", ".join(f"{stage.name} {1e6 * stage.call_seconds:.1f} µs" for stage in roofline.stages)
 
 
 def _verdict(stage: Stage, ceilings: Ceilings) -> str:
