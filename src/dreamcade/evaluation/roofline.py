@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from dreamcade.core.errors import BadInputError
-from dreamcade.evaluation.ceilings import Ceilings, dtype_name, finish, measure_ceilings
+from dreamcade.evaluation.ceilings import Ceilings, clock, dtype_name, finish, measure_ceilings
 from dreamcade.evaluation.machine import machine_name
 from dreamcade.evaluation.metrics import Progress
 from dreamcade.evaluation.roofline_trace import Call, Trace, time_calls, trace
@@ -57,11 +57,14 @@ class Operations:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One part of making a frame. `seconds` is the median of runs that nobody watched, `best_seconds` the shortest."""
+    """One part of making a frame. `seconds` is the median of unwatched runs, `best_seconds` the shortest."""
 
     name: str
     seconds: float
     best_seconds: float
+    waited: float
+    """Share of the time that other programs had the one processor that computes; in no other figure. 0 for a GPU or
+    several threads, where that cannot be told."""
     operations: tuple[Operations, ...]
     calls: int
     """Everything that PyTorch was asked for, views too."""
@@ -191,24 +194,28 @@ def _formats(calls: Sequence[Call]) -> list[torch.dtype]:
 
 def _time(
     stage: str, work: Callable[[], object], seen: Trace, device: torch.device, repeats: int, progress: Progress
-) -> tuple[list[float], list[float]]:
-    """Seconds of every run of the stage unwatched, and the median of each of its operations: one run of either kind
-    after the other, so that whatever else the machine does meets both."""
-    wholes, calls = [], []
+) -> tuple[list[float], float, list[float]]:
+    """Seconds of every run of the stage unwatched, the share that it waited, and the median of each of its operations:
+    one run of either kind after the other, so that whatever else the machine does meets both."""
+    wholes, walls, calls, now = [], [], [], clock(device)
     for done in range(repeats):
         finish(device)
-        began = time.perf_counter()
+        began, wall = now(), time.perf_counter()
         work()
         finish(device)
-        wholes.append(time.perf_counter() - began)
+        wholes.append(now() - began)
+        walls.append(time.perf_counter() - wall)
         calls.append(time_calls(work, device))
         progress(stage, done + 1, repeats)
     if any(len(one) != len(seen.calls) for one in calls):
         raise BadInputError(f"stage {stage!r} runs other operations from one time to the next; make it repeatable")
-    return wholes, [statistics.median(times) for times in zip(*calls, strict=True)]
+    waited = max(0.0, 1 - sum(wholes) / sum(walls))
+    return wholes, waited, [statistics.median(times) for times in zip(*calls, strict=True)]
 
 
-def _stage(name: str, seen: Trace, wholes: Sequence[float], times: Sequence[float], ceilings: Ceilings) -> Stage:
+def _stage(
+    name: str, seen: Trace, wholes: Sequence[float], waited: float, times: Sequence[float], ceilings: Ceilings
+) -> Stage:
     cached = seen.footprint <= ceilings.cache_bytes
     # What moves nothing shows what a call costs, where and when it happens; a tight loop of such calls is quicker.
     idle = [time for call, time in zip(seen.calls, times, strict=True) if not call.work.bytes]
@@ -223,6 +230,7 @@ def _stage(name: str, seen: Trace, wholes: Sequence[float], times: Sequence[floa
         name,
         statistics.median(wholes),
         min(wholes),
+        waited,
         tuple(operations),
         len(seen.calls),
         call_seconds,
@@ -258,7 +266,8 @@ def group_name(call: Call, stage: str) -> str:
 def _stage_json(stage: Stage, ceilings: Ceilings) -> dict[str, Any]:
     ridge = ceilings.ridge(stage.dtype, stage.cached)
     return {
-        "ms": 1e3 * stage.seconds, "ms_best": 1e3 * stage.best_seconds, "operations_ms": 1e3 * stage.operation_seconds,
+        "ms": 1e3 * stage.seconds, "ms_best": 1e3 * stage.best_seconds, "waited": stage.waited,
+        "operations_ms": 1e3 * stage.operation_seconds,
         "overhead_ms": 1e3 * stage.overhead_seconds, "least_ms": 1e3 * stage.least_seconds,
         "compute_bound_ms": 1e3 * stage.bound_seconds(ceilings, "compute"),
         "memory_bound_ms": 1e3 * stage.bound_seconds(ceilings, "memory"),

@@ -14,6 +14,8 @@ PREMISE = {"dynamics": "compute", "decode": "memory"}
 """What the paper says that the two halves of an engine wait for (arXiv 2602.00608)."""
 H200_RIDGE = 989e12 / 4.8e12
 """Dense bfloat16 FLOP/s over bytes/s of an H200 SXM."""
+WAITED = 0.03
+"""Share of time that other programs had the processor, above which that is said."""
 BUSY = 1.3
 """Median over shortest run above which other work on the machine must have been in the way."""
 _STAGES = ("stage", "ms", "least ms", "GFLOP", "MB", "FLOP/B", "fused", "compute-bound", "memory-bound", "overhead")
@@ -67,13 +69,23 @@ def explanations(roofline: Roofline) -> list[str]:
             f"All that {' and '.join(cached)} touch fits the last cache ({size}{assumed}): judged by the cache's "
             "bandwidth, and in truth hardly anything leaves the chip from one frame to the next."
         )
-    busy = {s.name: s.seconds / s.best_seconds for s in roofline.stages if s.seconds > BUSY * s.best_seconds}
-    lines += [
-        f"The machine is busy: the median run of {name} took {ratio:.1f}× the quickest, and its waiting counts as "
-        "overhead; measure again on a quiet machine, or with fewer threads (--threads 1)."
-        for name, ratio in busy.items()
-    ]
-    return lines
+    return [*lines, *_busy_lines(roofline)]
+
+
+def _busy_lines(roofline: Roofline) -> Iterator[str]:
+    """What other programs had to do with it."""
+    for stage in roofline.stages:
+        if stage.waited > WAITED:
+            yield (
+                f"Other programs had the processor for {stage.waited:.0%} of the time of {stage.name}; that is left "
+                "out, but not what they do to the caches and to memory."
+            )
+        elif stage.seconds > BUSY * stage.best_seconds:
+            yield (
+                f"The machine is busy: the median run of {stage.name} took {stage.seconds / stage.best_seconds:.1f}× "
+                "the quickest, and its waiting counts as overhead; measure again on a quiet machine, or with --threads "
+                "1, where waiting is left out."
+            )
 
 
 def _call_costs(roofline: Roofline) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dreamcade.evaluation.ceilings import finish
+from dreamcade.evaluation.ceilings import clock, finish
 from dreamcade.evaluation.roofline_counts import Work, base_name, count, extent, operands, storage, tensors_in
 
 _WHOLE = {
@@ -88,7 +87,7 @@ def trace(work: Callable[[], object], modules: Mapping[str, nn.Module]) -> Trace
 def time_calls(work: Callable[[], object], device: torch.device) -> list[float]:
     """Runs `work` once → seconds of each operation, in order; on a GPU, of the device's own time."""
     marks: list[tuple[Any, Any]] = []
-    mark = _cuda_mark if device.type == "cuda" else time.perf_counter
+    mark: Callable[[], Any] = _cuda_mark if device.type == "cuda" else clock(device)
 
     def run(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         began = mark()
