@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 
-from dreamcade.evaluation.ceilings import Ceilings, last_level_cache, measure_ceilings
+from dreamcade.evaluation.ceilings import Ceilings, clock, last_level_cache, measure_ceilings
 
 CPU = torch.device("cpu")
 
@@ -27,3 +29,12 @@ def test_of_two_measurements_the_better_counts() -> None:
     other = Ceilings({torch.float32: 4.0}, 2.0, 3.0, 64, True)
     assert one.or_better(other) == Ceilings({torch.float32: 4.0, torch.bfloat16: 3.0}, 2.0, 5.0, 64, True)
     assert one.flops(torch.float64) == 2.0  # not measured: the slowest that was
+
+
+def test_one_thread_is_timed_by_the_processor_several_by_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    for threads, sleeping_counts in ((1, False), (2, True)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        now = clock(CPU)
+        began = now()
+        time.sleep(0.02)
+        assert (now() - began > 0.015) is sleeping_counts

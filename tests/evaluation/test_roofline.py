@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,7 +15,7 @@ from dreamcade.core.errors import BadInputError
 from dreamcade.evaluation.ceilings import Ceilings
 from dreamcade.evaluation.roofline import Roofline, Stage, measure_roofline
 from dreamcade.evaluation.roofline_plot import plot_roofline
-from dreamcade.evaluation.roofline_table import roofline_lines, verdicts
+from dreamcade.evaluation.roofline_table import explanations, roofline_lines, verdicts
 from dreamcade.evaluation.roofline_trace import trace
 
 CPU = torch.device("cpu")
@@ -178,3 +179,24 @@ def test_text_picture_and_json(measured: Roofline) -> None:
     decode = figures["stages"]["decode"]
     assert decode["flops"] == stage(measured, "decode").flops
     assert decode["compute_bound_ms"] + decode["memory_bound_ms"] + decode["overhead_ms"] == pytest.approx(decode["ms"])
+
+
+def test_where_calls_cost_more_than_what_they_do_the_verdict_says_so() -> None:
+    x = torch.ones(2)
+
+    def hesitate() -> None:
+        for _ in range(2000):  # nothing that PyTorch is asked for
+            str(x.shape)
+        x.add(1)
+
+    lines = verdicts(measure_roofline("toy", {"decode": hesitate}, {}, CPU, 2, ceilings=ceilings))
+    assert lines[0].startswith("decode: overhead-bound, its operations memory-bound")
+    assert "as the paper says" in lines[0]
+
+
+def test_a_busy_machine_is_named(measured: Roofline) -> None:
+    busy = dataclasses.replace(measured.stages[0], waited=0.4)
+    shared = dataclasses.replace(measured.stages[1], waited=0.0, seconds=2.0, best_seconds=1.0)
+    lines = explanations(dataclasses.replace(measured, stages=(busy, shared)))
+    assert any("had the processor for 40% of the time of decode" in line for line in lines)
+    assert any("the median run of dynamics took 2.0× the quickest" in line for line in lines)
