@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dreamcade.core.errors import BadInputError
 from dreamcade.evaluation.ceilings import Ceilings
-from dreamcade.evaluation.roofline import Roofline, Stage, measure_roofline
+from dreamcade.evaluation.roofline import Roofline, Stage
+from dreamcade.evaluation.roofline_measure import measure_roofline
 from dreamcade.evaluation.roofline_plot import plot_roofline
 from dreamcade.evaluation.roofline_table import explanations, roofline_lines, verdicts
 from dreamcade.evaluation.roofline_trace import trace

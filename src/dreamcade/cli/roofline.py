@@ -26,7 +26,7 @@ def roofline(
     """
     # Imported here: `dreamcade --help` needs no PyTorch.
     from dreamcade.core.files import atomic_path, expect_writable, write_json
-    from dreamcade.evaluation.roofline import measure_roofline
+    from dreamcade.evaluation.roofline_measure import measure_roofline
     from dreamcade.evaluation.roofline_stages import stages_of
     from dreamcade.evaluation.roofline_table import roofline_lines
 
