@@ -8,10 +8,12 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from dreamcade.core.errors import BadInputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Kernels(enum.StrEnum):
