@@ -184,8 +184,18 @@ class Dynamics(nn.Module):
         Step i sees (1 − s)·clean + s·noise at level s, the clean tokens being the previous step's. `go_on` is asked
         between blocks: where it says no, `Abandoned` is raised.
         """
-        levels = self.levels(len(noise)) if levels is None else levels
-        embedded, clean = self.embed(context), context.latest
+        return self.refine(self.embed(context), context, noise, levels, go_on)
+
+    def refine(
+        self,
+        embedded: Embedded,
+        context: Context,
+        noise: Tensor,
+        levels: Sequence[float] | None = None,
+        go_on: GoOn | None = None,
+    ) -> Tensor:
+        """The sampling steps of `sample`, after what they share."""
+        levels, clean = self.levels(len(noise)) if levels is None else levels, context.latest
         for step_noise, s in zip(noise, levels, strict=True):
             level = torch.full((len(clean),), s, device=clean.device, dtype=clean.dtype)
             clean = self.denoise(embedded, context, clean.lerp(step_noise.to(clean.dtype), s), level, go_on)

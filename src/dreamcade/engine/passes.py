@@ -38,7 +38,7 @@ class Passes:
         self.sampling_steps = sampling_steps
         self.codec = self._prepare(world.codec)
         self.dynamics = self._prepare(world.dynamics)
-        self.executor = choose_executor(self.dynamics, self.codec, dtype, kernels)
+        self.executor = choose_executor(self.dynamics, self.codec, dtype, kernels, sampling_steps)
         self.dtype = self.executor.storage
         self.extrapolator = self._prepare(world.extrapolator).to(self.dtype) if world.extrapolator is not None else None
         self._grid = world.predictor.grid if world.predictor is not None else None

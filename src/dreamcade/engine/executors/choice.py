@@ -21,7 +21,7 @@ _MEASURED = {"x86_64", "AMD64"}
 """Processors on which OpenVINO was found to be the quickest; elsewhere it runs where it is asked for."""
 
 
-def choose_executor(dynamics: Dynamics, codec: Codec, dtype: torch.dtype, kernels: Kernels) -> Executor:
+def choose_executor(dynamics: Dynamics, codec: Codec, dtype: torch.dtype, kernels: Kernels, steps: int) -> Executor:
     """Plays `dynamics` and `codec` (float32, in evaluation mode; taken over) where they are, in `dtype`.
 
     Raises `MissingExtraError` where OpenVINO is asked for and not installed.
@@ -30,19 +30,19 @@ def choose_executor(dynamics: Dynamics, codec: Codec, dtype: torch.dtype, kernel
     if kernels is Kernels.OPENVINO and not has_openvino():
         raise MissingExtraError("--kernels openvino", "openvino")
     if kernels is Kernels.OPENVINO:
-        return _openvino(dynamics, codec, dtype)
+        return _openvino(dynamics, codec, dtype, steps)
     if kernels is Kernels.AUTO and on_cpu and has_openvino() and platform.machine() in _MEASURED:
         try:
-            return _openvino(dynamics, codec, dtype)
+            return _openvino(dynamics, codec, dtype, steps)
         except Exception as error:  # a network with an operation that OpenVINO does not know still plays
             logger.warning("OpenVINO cannot run this world (%s); PyTorch does, slower", str(error).splitlines()[-1])
     return EagerExecutor(dynamics.to(dtype), codec.to(dtype))
 
 
-def _openvino(dynamics: Dynamics, codec: Codec, dtype: torch.dtype) -> Executor:
+def _openvino(dynamics: Dynamics, codec: Codec, dtype: torch.dtype, steps: int) -> Executor:
     from dreamcade.engine.executors.openvino import OpenVinoExecutor
 
-    return OpenVinoExecutor(dynamics, codec, dtype)
+    return OpenVinoExecutor(dynamics, codec, dtype, steps)
 
 
 @cache

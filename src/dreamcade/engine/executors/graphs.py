@@ -30,29 +30,29 @@ class Embed(nn.Module):
         return recent, torch.zeros(1, config.action_history, config.action_size)
 
 
-class Denoise(nn.Module):
-    """One sampling step, the mixing with noise included."""
+class Refine(nn.Module):
+    """All sampling steps of a frame, their noise levels and number built in."""
 
-    def __init__(self, dynamics: Dynamics) -> None:
+    def __init__(self, dynamics: Dynamics, steps: int) -> None:
         super().__init__()
         self.dynamics = dynamics
+        self.steps = steps
 
     def forward(
-        self, tokens: Tensor, overview: Tensor, moved: Tensor, actions: Tensor, ages: Tensor, clean: Tensor,
-        noise: Tensor, level: Tensor, *memory: Tensor,
+        self, tokens: Tensor, overview: Tensor, moved: Tensor, actions: Tensor, ages: Tensor, latest: Tensor,
+        noise: Tensor, *memory: Tensor,
     ) -> Tensor:  # fmt: skip
-        """What `Embed` gives; `actions`, `ages` and `memory` (keys, values, keys, …) as in `Context`; `clean` and
-        `noise` `[B, L, c]`; `level` `[B]` → clean tokens `[B, L, c]`."""
+        """What `Embed` gives; `actions`, `ages`, `latest` and `memory` (keys, values, keys, …) as in `Context`; noise
+        `[steps, B, L, c]` → clean tokens `[B, L, c]`."""
         layers = list(zip(memory[::2], memory[1::2], strict=True))
-        context = Context(clean[:, None], actions, layers, ages)
-        noisy = clean + (noise - clean) * level[:, None, None]
-        return self.dynamics.denoise(Embedded(tokens, overview, moved, None), context, noisy, level)
+        context = Context(latest[:, None], actions, layers, ages)
+        return self.dynamics.refine(Embedded(tokens, overview, moved, None), context, noise)
 
     def example(self) -> tuple[Tensor, ...]:
         """Inputs of one row."""
         config = self.dynamics.config
         tokens = torch.zeros(1, config.tokens, config.latent_channels)
-        memory = [torch.zeros(1, config.memory, config.tokens, config.width)] * 2 * len(config.memory_layers)
+        memory = torch.zeros(1, config.memory, config.tokens, config.width)
         return (
             torch.zeros(1, config.tokens, config.width),
             torch.zeros(1, config.condition_width),
@@ -60,9 +60,8 @@ class Denoise(nn.Module):
             torch.zeros(1, config.action_history, config.action_size),
             torch.zeros(1, config.memory, dtype=torch.int64),
             tokens,
-            tokens,
-            torch.ones(1),
-            *memory,
+            torch.zeros(self.steps, *tokens.shape),
+            *[memory] * 2 * len(config.memory_layers),
         )
 
 

@@ -7,6 +7,7 @@ are traced. What measures and applies motion stays in float32, as everywhere.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import warnings
 from typing import Any
@@ -22,9 +23,12 @@ from dreamcade.codec import Codec
 from dreamcade.dynamics import Dynamics
 from dreamcade.dynamics.dynamics import Abandoned, Context
 from dreamcade.dynamics.transformer import GoOn
-from dreamcade.engine.executors.graphs import Denoise, Draw, Embed
+from dreamcade.engine.executors.graphs import Draw, Embed, Refine
 
 _TYPES = {torch.float32: openvino.Type.f32, torch.int64: openvino.Type.i64}
+
+_LOOK_AGAIN = 1
+"""Milliseconds between two looks at whether a pass is still wanted."""
 
 
 class OpenVinoExecutor:
@@ -36,11 +40,10 @@ class OpenVinoExecutor:
 
     storage = torch.float32
 
-    def __init__(self, dynamics: Dynamics, codec: Codec, dtype: torch.dtype) -> None:
-        self._dynamics, self._codec, self._dtype = dynamics, codec, dtype
-        precise = dtype if dynamics.movement is None else torch.float32
-        self._embed = Graph(Embed(dynamics), precise)
-        self._denoise = Graph(Denoise(dynamics), dtype)
+    def __init__(self, dynamics: Dynamics, codec: Codec, dtype: torch.dtype, steps: int) -> None:
+        self._codec, self._dtype = codec, dtype
+        self._embed = Graph(Embed(dynamics), dtype if dynamics.movement is None else torch.float32)
+        self._refine = Graph(Refine(dynamics, steps), dtype)
         self._draw = Graph(Draw(codec), dtype)
 
     @property
@@ -48,19 +51,14 @@ class OpenVinoExecutor:
         return f"OpenVINO, {str(self._dtype).removeprefix('torch.')}"
 
     def sample(self, context: Context, noise: Tensor, go_on: GoOn | None = None) -> Tensor:
-        levels = self._dynamics.levels(len(noise))
         rows = range(len(context))
-        return torch.cat([self._sample_row(context.row(i), noise[:, i : i + 1], levels, go_on) for i in rows])
+        return torch.cat([self._sample_row(context.row(i), noise[:, i : i + 1], go_on) for i in rows])
 
-    def _sample_row(self, context: Context, noise: Tensor, levels: tuple[float, ...], go_on: GoOn | None) -> Tensor:
+    def _sample_row(self, context: Context, noise: Tensor, go_on: GoOn | None) -> Tensor:
         memory = [part for layer in context.memory for part in layer]
-        embedded, clean = self._embed(context.recent, context.actions), context.latest
-        for step_noise, level in zip(noise, levels, strict=True):
-            if go_on is not None and not go_on():
-                raise Abandoned
-            told = torch.full((1,), level)
-            (clean,) = self._denoise(*embedded, context.actions, context.ages, clean, step_noise, told, *memory)
-        return clean
+        embedded = self._embed(context.recent, context.actions, go_on=go_on)
+        given = (*embedded, context.actions, context.ages, context.latest, noise, *memory)
+        return self._refine(*given, go_on=go_on)[0]
 
     def draw(self, latents: Tensor) -> Tensor:
         return torch.cat([self._codec.arrange(self._draw(latent[None])[0]) for latent in latents])
@@ -69,20 +67,27 @@ class OpenVinoExecutor:
 class Graph:
     """A traced module, compiled for each number of threads that it is called with; its inputs lie in one place."""
 
-    def __init__(self, module: Embed | Denoise | Draw, dtype: torch.dtype) -> None:
+    def __init__(self, module: Embed | Refine | Draw, dtype: torch.dtype) -> None:
         self._model = convert(module)
         self._precision = "bf16" if dtype == torch.bfloat16 else "f32"
         self._inputs = [tensor.clone() for tensor in module.example()]
         self._requests: dict[int, Any] = {}
         self._running = threading.Lock()
 
-    def __call__(self, *inputs: Tensor) -> list[Tensor]:
-        """Its outputs, in as many threads as PyTorch would use in this one."""
+    def __call__(self, *inputs: Tensor, go_on: GoOn | None = None) -> list[Tensor]:
+        """Its outputs, in as many threads as PyTorch would use in this one. Where `go_on` says no, it is given up in
+        its middle, with `Abandoned`."""
         with self._running:
             for place, tensor in zip(self._inputs, inputs, strict=True):
                 place.copy_(tensor)
-            outputs = self._request(torch.get_num_threads()).infer(share_outputs=True)
-            return [torch.from_numpy(output).clone() for output in outputs.values()]
+            request = self._request(torch.get_num_threads())
+            request.start_async()
+            while go_on is not None and not request.wait_for(_LOOK_AGAIN):
+                if not go_on():
+                    _cancel(request)
+                    raise Abandoned
+            request.wait()
+            return [torch.from_numpy(output.data).clone() for output in request.output_tensors]
 
     def _request(self, threads: int) -> Any:
         if threads not in self._requests:
@@ -100,7 +105,14 @@ class Graph:
         return self._requests[threads]
 
 
-def convert(module: Embed | Denoise | Draw) -> openvino.Model:
+def _cancel(request: Any) -> None:
+    """Returns once it computes no more."""
+    request.cancel()
+    with contextlib.suppress(RuntimeError):  # which says that it was cancelled
+        request.wait()
+
+
+def convert(module: Embed | Refine | Draw) -> openvino.Model:
     """A module's graph, for inputs of the shapes of its example."""
     example = module.example()
     # Warnings tell of branches that a trace takes once and for all, and that tracing is an old way; graphs hold still.
