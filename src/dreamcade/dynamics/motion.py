@@ -86,7 +86,8 @@ class Grid(nn.Module):
         counted = slopes * (counts / counts.sum(2, keepdim=True).clamp(min=1e-6))
         bent = torch.cat([torch.zeros_like(motions[:, :, :1]), motions[:, :, 1:]], 2).flatten(1)
         wanted = counted @ off.transpose(-1, -2) - (self.stiff * bent)[:, :, None]
-        step = torch.linalg.solve(counted @ slopes.transpose(-1, -2) + self.ridge, wanted)
+        # Not `solve`: on a GPU that waits to see whether a system is singular, which the ridge rules out.
+        step, _ = torch.linalg.solve_ex(counted @ slopes.transpose(-1, -2) + self.ridge, wanted)
         return motions + step.view_as(motions)
 
 

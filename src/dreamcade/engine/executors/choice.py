@@ -12,6 +12,7 @@ import torch
 from dreamcade.codec import Codec
 from dreamcade.core.errors import MissingExtraError
 from dreamcade.dynamics import Dynamics
+from dreamcade.engine.executors.capture import CapturedExecutor
 from dreamcade.engine.executors.eager import EagerExecutor
 from dreamcade.engine.executors.executor import Executor
 from dreamcade.kernels.choice import Kernels
@@ -36,7 +37,8 @@ def choose_executor(dynamics: Dynamics, codec: Codec, dtype: torch.dtype, kernel
             return _openvino(dynamics, codec, dtype, steps)
         except Exception as error:  # a network with an operation that OpenVINO does not know still plays
             logger.warning("OpenVINO cannot run this world (%s); PyTorch does, slower", str(error).splitlines()[-1])
-    return EagerExecutor(dynamics.to(dtype), codec.to(dtype))
+    plain = EagerExecutor(dynamics.to(dtype), codec.to(dtype))
+    return plain if on_cpu or kernels is Kernels.REFERENCE else CapturedExecutor(plain)
 
 
 def _openvino(dynamics: Dynamics, codec: Codec, dtype: torch.dtype, steps: int) -> Executor:

@@ -121,7 +121,7 @@ def convert(module: Embed | Refine | Draw) -> openvino.Model:
         traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
         decoder = TorchScriptPythonDecoder(traced, example_input=example)  # the frontend does not hold it
         frontend = FrontEndManager().load_by_framework("pytorch")
-        frontend.add_extension(ConversionExtension("aten::linalg_solve", _solve))
+        frontend.add_extension(ConversionExtension("aten::linalg_solve_ex", _solve))
         model = frontend.convert(frontend.load(decoder))
     for parameter, tensor in zip(model.get_parameters(), example, strict=True):
         parameter.set_partial_shape(openvino.PartialShape(list(tensor.shape)))
@@ -133,4 +133,5 @@ def convert(module: Embed | Refine | Draw) -> openvino.Model:
 def _solve(node: NodeContext) -> list[Any]:
     """Small symmetric systems, made stiff: their inverse is as good as a solution."""
     inverse = opset14.inverse(node.get_input(0), adjoint=False)
-    return [opset14.matmul(inverse, node.get_input(1), False, False).output(0)]
+    solved = opset14.matmul(inverse, node.get_input(1), False, False)
+    return [solved.output(0), opset14.constant(0, openvino.Type.i32).output(0)]
