@@ -81,7 +81,7 @@ def test_a_code_is_within_half_a_step(bits: int, size: float, head_dim: int, see
     x = make(seed, 3, head_dim) * 10**size
     codes, scales = quantise(x, bits)
     error = (dequantise(codes, scales, torch.float64) - x.double()).abs()
-    assert (error <= 0.51 * step_of(scales, head_dim) + 1e-7).all()
+    assert (error <= 0.51 * step_of(scales, head_dim) + 4e-6).all()
     # A step is a group's largest value over the largest code, to float16.
     largest = x.double().unflatten(-1, (scales.shape[-1], -1)).abs().amax(-1)
     torch.testing.assert_close(scales.double() * LARGEST[bits], largest, rtol=1e-3, atol=1e-5)

@@ -50,7 +50,7 @@ def rotary_table(number: Tensor, places: Tensor, frames: Tensor) -> tuple[Tensor
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Channels (0, 1), (2, 3), … of `[…, d]` turned by angles `[…, d / 2]`."""
-    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
+    even, odd = x.reshape(*x.shape[:-1], -1, 2).unbind(-1)
     return torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1).flatten(-2)
 
 
