@@ -256,7 +256,7 @@ def test_what_is_refused(model: DiffusionTransformer) -> None:
         model.step(state, torch.zeros(2, 2), noise_for(model))
     with pytest.raises(BadInputError, match=r"noise must be \[2, 1, 6, 12\]"):
         model.step(state, torch.zeros(1, 2), noise_for(model)[:1])
-    with pytest.raises(BadInputError, match="needs 'tokens' of torch.float32"):
+    with pytest.raises(BadInputError, match="needs 'tokens' of"):
         state.write(0, {})
 
 

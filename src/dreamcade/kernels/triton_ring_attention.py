@@ -73,11 +73,11 @@ def _span(
         row = begin + tl.arange(0, BLOCK_N)
         there = row < stop
         key = _tile(keys, key_scales, row, there, channel, half, query.dtype, BITS, D, BLOCK_N)
-        scores = tl.dot(query, tl.trans(key), input_precision="ieee") * scale
+        scores = tl.dot(query, tl.trans(key), input_precision="ieee")
         if MASKED:
             scores = tl.where(there[None, :], scores, float("-inf"))
-        highest = tl.maximum(top, tl.max(scores, 1))
-        weights = tl.exp2(scores - highest[:, None])
+        highest = tl.maximum(top, tl.max(scores, 1) * scale)
+        weights = tl.exp2(scores * scale - highest[:, None])  # one fused instruction before the power
         shrink = tl.exp2(top - highest)
         total = total * shrink + tl.sum(weights, 1)
         value = _tile(values, value_scales, row, there, channel, half, query.dtype, BITS, D, BLOCK_N)
