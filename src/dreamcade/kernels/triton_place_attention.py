@@ -9,7 +9,7 @@ import triton.language as tl
 from torch import Tensor
 
 from dreamcade.kernels.ring_cache import Ring
-from dreamcade.kernels.triton_ring_attention import _tile
+from dreamcade.kernels.triton_ring_attention import tile
 
 BLOCK = 32
 """Places of a program."""
@@ -53,11 +53,11 @@ def _place_attention(
     written = tl.minimum(tl.load(count + batch), slots).to(tl.int32)
     for slot in range(0, written):
         row = slot * length + token
-        key = _tile(keys, key_scales, row, there, channel, half, tl.float32, BITS, D, BLOCK)
+        key = tile(keys, key_scales, row, there, channel, half, tl.float32, BITS, D, BLOCK)
         scores = tl.sum(q * key.to(tl.float32), 1)
         highest = tl.maximum(top, scores)
         weight, shrink = tl.exp2(scores - highest), tl.exp2(top - highest)
-        value = _tile(values, value_scales, row, there, channel, half, tl.float32, BITS, D, BLOCK)
+        value = tile(values, value_scales, row, there, channel, half, tl.float32, BITS, D, BLOCK)
         mixed = mixed * shrink[:, None] + weight[:, None] * value.to(tl.float32)
         total = total * shrink + weight
         top = highest

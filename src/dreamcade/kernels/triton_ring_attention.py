@@ -31,22 +31,22 @@ def _worth_trying(configs: list[Any], named: dict[str, Any], **_: Any) -> list[A
 
 
 @triton.jit
-def _tile(codes, scales, row, there, channel, half, like, BITS: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr):
+def tile(codes, scales, row, there, channel, half, like, BITS: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr):
     """Keys or values of rows [BLOCK], whatever their bits → [BLOCK, D] in the queries' dtype."""
     if BITS == 16:
-        tile = tl.load(codes + row[:, None] * D + channel[None, :], there[:, None], other=0.0)
+        made = tl.load(codes + row[:, None] * D + channel[None, :], there[:, None], other=0.0)
     elif BITS == 8:
         code = tl.load(codes + row[:, None] * D + channel[None, :], there[:, None], other=0)
         scale = tl.load(scales + row, there, other=0.0).to(tl.float32)
-        tile = (code.to(tl.float32) * scale[:, None]).to(like)
+        made = (code.to(tl.float32) * scale[:, None]).to(like)
     else:
         code = tl.load(codes + row[:, None] * (D // 2) + half[None, :], there[:, None], other=0).to(tl.int32)
         both = tl.reshape(tl.join(code & 15, code >> 4), [BLOCK, D]) - 8
         low = tl.load(scales + row * 2, there, other=0.0).to(tl.float32)
         high = tl.load(scales + row * 2 + 1, there, other=0.0).to(tl.float32)
         scale = tl.where((channel < D // 2)[None, :], low[:, None], high[:, None])
-        tile = (both.to(tl.float32) * scale).to(like)
-    return tile
+        made = (both.to(tl.float32) * scale).to(like)
+    return made
 
 
 @triton.jit
@@ -72,7 +72,7 @@ def _span(
     for begin in range(start, stop, BLOCK_N):
         row = begin + tl.arange(0, BLOCK_N)
         there = row < stop
-        key = _tile(keys, key_scales, row, there, channel, half, query.dtype, BITS, D, BLOCK_N)
+        key = tile(keys, key_scales, row, there, channel, half, query.dtype, BITS, D, BLOCK_N)
         scores = tl.dot(query, tl.trans(key), input_precision="ieee")
         if MASKED:
             scores = tl.where(there[None, :], scores, float("-inf"))
@@ -80,7 +80,7 @@ def _span(
         weights = tl.exp2(scores * scale - highest[:, None])  # one fused instruction before the power
         shrink = tl.exp2(top - highest)
         total = total * shrink + tl.sum(weights, 1)
-        value = _tile(values, value_scales, row, there, channel, half, query.dtype, BITS, D, BLOCK_N)
+        value = tile(values, value_scales, row, there, channel, half, query.dtype, BITS, D, BLOCK_N)
         mixed = tl.dot(weights.to(query.dtype), value, mixed * shrink[:, None], input_precision="ieee")
         top = highest
     return mixed, total, top
