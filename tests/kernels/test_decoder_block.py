@@ -86,7 +86,7 @@ def fused(case: Case, a: Arguments) -> tuple[Tensor, Statistics | None]:
     norm = Norm(measure(a.x, case.norm_groups), a.gain, a.shift, silu=case.silu) if case.norm_groups else None
     return fused_conv(
         a.x, packed(case, a), norm=norm, residual=a.residual if case.residual else None, groups=case.groups or None
-    )  # type: ignore[call-overload]
+    )
 
 
 def unfused(case: Case, a: Arguments) -> Tensor:

@@ -121,6 +121,12 @@ def fused_conv(
 ) -> tuple[Tensor, Statistics]: ...
 
 
+@overload
+def fused_conv(
+    x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None, groups: int | None = None
+) -> tuple[Tensor, Statistics | None]: ...
+
+
 def fused_conv(
     x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None, groups: int | None = None
 ) -> tuple[Tensor, Statistics | None]:
