@@ -9,6 +9,7 @@ import typer
 
 from dreamcade.cli.ablation import ablation
 from dreamcade.cli.options import Device, KernelPath, Steps, play_options
+from dreamcade.cli.roofline import roofline
 from dreamcade.cli.stage_bars import stage_bars
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def bench() -> None:
 
 
 bench_app.command()(ablation)
+bench_app.command()(roofline)
 
 
 @bench_app.command()

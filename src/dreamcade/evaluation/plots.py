@@ -32,12 +32,16 @@ _STYLE: dict[str, Any] = {
 
 
 @contextmanager
-def draw_figure(columns: int = 1) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure of so many panels in the house's style."""
+def draw_figure(
+    columns: int = 1, size: tuple[float, float] | None = None, ratios: Sequence[float] | None = None
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure of so many panels in the house's style; of another `size` in inches, or with other `ratios` of widths,
+    where they are given."""
     # Figures of their own, without pyplot: nothing global is touched and no display is asked for.
     with matplotlib.rc_context(cast(Any, _STYLE)):
-        figure = Figure(figsize=(5.2 * columns, 3.4), dpi=110, layout="constrained")
-        yield figure, [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
+        figure = Figure(figsize=size or (5.2 * columns, 3.4), dpi=110, layout="constrained")
+        grid = figure.add_gridspec(1, columns, width_ratios=ratios)
+        yield figure, [figure.add_subplot(grid[0, i]) for i in range(columns)]
 
 
 def png_of(figure: Figure) -> bytes:

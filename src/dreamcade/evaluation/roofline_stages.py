@@ -1,0 +1,61 @@
+"""What there is to measure under a name: the stages of a world, or of a preset that was registered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from dreamcade.core.device import cpu_threads, resolve_device
+from dreamcade.engine.engine import Engine
+from dreamcade.world.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Named stages that can be run again and again, and the modules that give their operations names."""
+
+    name: str
+    stages: Mapping[str, Callable[[], object]]
+    modules: Mapping[str, nn.Module]
+    device: torch.device
+
+
+PRESETS: dict[str, Callable[[torch.device], Subject]] = {}
+"""Models that are no worlds, by name: a function that builds one on a device."""
+
+
+def stages_of(name: str, device: str = "auto", steps: int | None = None, threads: int | None = None) -> Subject:
+    """A preset by its name, or a world: a shipped name, a folder or a hub id. PyTorch is set to so many `threads`, or,
+    with none, to all cores of this process.
+
+    Raises `UnknownNameError` or `WorldError`, as `World.load` does.
+    """
+    if name in PRESETS:
+        subject = PRESETS[name](resolve_device(device))
+    else:
+        subject = world_stages(World.load(name), device, steps)
+    torch.set_num_threads(threads or cpu_threads())
+    return subject
+
+
+def world_stages(world: World, device: str = "auto", steps: int | None = None) -> Subject:
+    """A tick of one session as the engine computes it: the dynamics' pass, the decoding of its latent to pixels, and,
+    which play asks for only at its start, the encoding of a frame."""
+    engine = Engine(world, device=device, sampling_steps=steps)
+    session, idle = engine.open_session(seed=0), world.controls.idle()
+    for _ in range(world.dynamics.config.memory):  # the memory is full, as it is all through play
+        session.step(idle)
+    passes = engine.passes
+    dreamed = passes.compute([(session, idle)])[0].dreamed
+    width, height = world.frame_size
+    frame = torch.zeros(1, 1, 3, height, width, device=engine.device, dtype=engine.dtype)
+    stages = {
+        "dynamics": lambda: passes.compute([(session, idle)]),
+        "decode": lambda: passes.draw([dreamed]),
+        "encode": lambda: passes.codec.encode(frame),
+    }
+    modules: dict[str, nn.Module] = {"dynamics": passes.dynamics, "codec": passes.codec}
+    return Subject(world.manifest.name, stages, modules, engine.device)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+from dreamcade.cli.bench import bench_app
+from dreamcade.cli.errors import exit_code_of
+from dreamcade.evaluation import ceilings, roofline_stages
+from dreamcade.evaluation.roofline_stages import Subject
+from dreamcade.world import World
+
+
+@pytest.fixture(autouse=True)
+def _small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ceilings.MATRIX, "cpu", 128)
+
+
+def test_a_world_end_to_end(tiny_world: World, tmp_path: Path) -> None:
+    tiny_world.save(tmp_path / "toy")
+    figures, picture = tmp_path / "out" / "roofline.json", tmp_path / "out" / "roofline.png"
+    arguments = ["roofline", str(tmp_path / "toy"), "--device", "cpu", "--repeats", "2", "--top", "4", "--threads", "1"]
+    arguments += ["--json", str(figures), "--plot", str(picture)]
+    result = CliRunner().invoke(bench_app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert [line.split(":")[0] for line in result.stdout.splitlines()[-3:]] == ["dynamics", "decode", "encode"]
+    assert "the paper says" in result.stdout and "At an H200's ridge" in result.stdout
+    found = json.loads(figures.read_text())
+    assert list(found["stages"]) == ["dynamics", "decode", "encode"]
+    names = {operation["name"] for operation in found["stages"]["dynamics"]["operations"]}
+    assert {"transformer.blocks.attention.qkv linear", "transformer.blocks.attention sdpa"} <= names
+    # Two sampling steps of two blocks, 6 tokens, 16 → 48.
+    qkv = next(o for o in found["stages"]["dynamics"]["operations"] if o["name"].endswith("qkv linear"))
+    assert (qkv["calls"], qkv["flops"]) == (4, 4 * 2 * 6 * 16 * 48)
+    assert found["threads"] == 1 and found["kernels"] == "reference"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_registered_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x = nn.Linear(8, 8), torch.ones(4, 8)
+
+    def preset(device: torch.device) -> Subject:
+        return Subject("toy-preset", {"decode": lambda: layer(x)}, {"layer": layer}, device)
+
+    monkeypatch.setitem(roofline_stages.PRESETS, "toy-preset", preset)
+    arguments = ["roofline", "toy-preset", "--device", "cpu", "--repeats", "1", "--threads", "1"]
+    result = CliRunner().invoke(bench_app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0 and "layer linear" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rascing"], "did you mean 'racing'?"),
+        (["racing", "--device", "gpu0"], "unknown device"),
+        (["racing", "--json", "/proc/nowhere/x.json"], "cannot write"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(lambda: bench_app(["roofline", *arguments])) == 2
+    error = capfd.readouterr().err.strip()
+    assert said in error and len(error.splitlines()) == 1
