@@ -81,12 +81,7 @@ class Graph:
             for place, tensor in zip(self._inputs, inputs, strict=True):
                 place.copy_(tensor)
             request = self._request(torch.get_num_threads())
-            request.start_async()
-            while go_on is not None and not request.wait_for(_LOOK_AGAIN):
-                if not go_on():
-                    _cancel(request)
-                    raise Abandoned
-            request.wait()
+            _run(request, go_on)
             return [torch.from_numpy(output.data).clone() for output in request.output_tensors]
 
     def _request(self, threads: int) -> Any:
@@ -105,11 +100,18 @@ class Graph:
         return self._requests[threads]
 
 
-def _cancel(request: Any) -> None:
-    """Returns once it computes no more."""
-    request.cancel()
-    with contextlib.suppress(RuntimeError):  # which says that it was cancelled
-        request.wait()
+def _run(request: Any, go_on: GoOn | None) -> None:
+    """Computes; in this thread, unless somebody has to be asked meanwhile whether to go on."""
+    if go_on is None:
+        request.infer(share_outputs=True)
+        return
+    request.start_async()
+    while not request.wait_for(_LOOK_AGAIN):
+        if not go_on():
+            request.cancel()
+            with contextlib.suppress(RuntimeError):  # which says that it was cancelled
+                request.wait()
+            raise Abandoned
 
 
 def convert(module: Embed | Refine | Draw) -> openvino.Model:
