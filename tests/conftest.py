@@ -35,6 +35,13 @@ def _one_torch_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _plain_networks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To compile a toy takes longer than to play it: only tests that are marked so do, and they compare the two."""
+    if request.node.get_closest_marker("openvino") is None:
+        monkeypatch.setattr("dreamcade.engine.executors.choice.has_openvino", lambda: False)
+
+
 def play_toy(length: int, seed: int = 0) -> tuple[Pixels, NDArray[np.float32]]:
     """Frames uint8 `[length, 32, 48, 3]` of a square that follows its actions float32 `[length, 2]`."""
     rng = np.random.default_rng(seed)

@@ -179,8 +179,8 @@ def everything_drafted(rig: Rig) -> Rig:
 
 def test_a_hit_is_there_at_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     everything_drafted(rig)
-    monkeypatch.setattr(rig.engine.passes.dynamics, "propose", None)  # whoever computes or draws now fails
-    monkeypatch.setattr(rig.engine.passes.codec, "decode_pixels", None)
+    monkeypatch.setattr(rig.engine.passes.executor, "sample", None)  # whoever computes or draws now fails
+    monkeypatch.setattr(rig.engine.passes.executor, "draw", None)
     shown = len(rig.shown)
     rig.input(ACTIONS[6])
     rig.tick()

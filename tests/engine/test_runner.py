@@ -288,7 +288,7 @@ def test_a_loop_that_never_started_can_be_stopped(engine: Engine) -> None:
 def test_all_work_is_done_in_the_loops_threads(engine: Engine, loop: GameLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     """More threads that compute would slow every frame down; `engine/home.py` says why."""
     threads: set[str] = set()
-    real_step, real_decode = engine.passes.dynamics.propose, engine.passes.codec.decode_pixels
+    real_step, real_decode = engine.passes.executor.sample, engine.passes.executor.draw
 
     def watch(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         def watched(*arguments: object) -> torch.Tensor:
@@ -297,8 +297,8 @@ def test_all_work_is_done_in_the_loops_threads(engine: Engine, loop: GameLoop, m
 
         return watched
 
-    monkeypatch.setattr(engine.passes.dynamics, "propose", watch(real_step))
-    monkeypatch.setattr(engine.passes.codec, "decode_pixels", watch(real_decode))
+    monkeypatch.setattr(engine.passes.executor, "sample", watch(real_step))
+    monkeypatch.setattr(engine.passes.executor, "draw", watch(real_decode))
     session = engine.open_session()
     session.step([0, 0])
     session.reset(seed=1)
@@ -312,7 +312,7 @@ def test_all_work_is_done_in_the_loops_threads(engine: Engine, loop: GameLoop, m
 
 def test_one_frame_is_drawn_while_the_next_is_dreamed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing the first frame waits until the dynamics have begun the one after."""
-    dreaming, real_step, ticks = threading.Event(), engine.passes.dynamics.propose, 0
+    dreaming, real_step, ticks = threading.Event(), engine.passes.executor.sample, 0
 
     def step(*arguments: object) -> torch.Tensor:
         nonlocal ticks
@@ -321,7 +321,7 @@ def test_one_frame_is_drawn_while_the_next_is_dreamed(engine: Engine, monkeypatc
             dreaming.set()
         return real_step(*arguments)
 
-    monkeypatch.setattr(engine.passes.dynamics, "propose", step)
+    monkeypatch.setattr(engine.passes.executor, "sample", step)
     beside: list[bool] = []
 
     def encode(pixels: Pixels) -> bytes:

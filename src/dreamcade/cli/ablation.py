@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dreamcade.cli.options import Device, KernelPath, Steps, play_options
 from dreamcade.cli.stage_bars import stage_bars
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ def ablation(
     seed: Annotated[int, typer.Option(min=0, help="Same seed: same inputs, windows and noise.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the ladder into this PNG.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
-    steps: Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")] = None,
+    device: Device = "auto",
+    steps: Steps = None,
+    kernels: KernelPath = "auto",
 ) -> None:
     """Play the same recorded inputs with and without pipelining, extrapolation and speculation, and compare.
 
@@ -46,9 +48,10 @@ def ablation(
         expect_writable(file)
     dataset, loaded = Dataset.open(data), World.load(world)
     expect_its_game(loaded, dataset)
+    options = play_options(device, steps, kernels)
     with stage_bars() as progress:
-        rungs = _from_hand_to_eye(world, browser, seed, device, steps, progress) if browser else {}
-        engine = Engine(loaded, device=device, sampling_steps=steps)
+        rungs = _from_hand_to_eye(world, browser, seed, options, progress) if browser else {}
+        engine = Engine(loaded, device=device, sampling_steps=steps, kernels=kernels)
         figures = _measure(engine, dataset, seconds, windows, ticks, seed, rungs, progress)
     if json:
         write_json(json, figures)
@@ -62,7 +65,7 @@ def ablation(
 
 
 def _from_hand_to_eye(
-    world: str, seconds: float, seed: int, device: str, steps: int | None, progress: Progress
+    world: str, seconds: float, seed: int, options: Sequence[str], progress: Progress
 ) -> dict[str, dict[str, Any]]:
     """Motion to photon on every rung, before this process computes anything: nothing else may disturb it."""
     import dataclasses
@@ -70,7 +73,6 @@ def _from_hand_to_eye(
     from dreamcade.evaluation.ladder import RUNGS
     from dreamcade.server.latency_bench import bench_latency
 
-    options = ["--device", device, *(["--steps", str(steps)] if steps else [])]
     figures = {}
     for at, (name, modes) in enumerate(RUNGS.items()):
         run = bench_latency(world, seconds, modes=dataclasses.asdict(modes), options=options, seed=seed)
@@ -105,7 +107,7 @@ def _measure(
     return {
         "world": manifest.name, "frame_size": list(manifest.frame_size), "tick_rate": manifest.tick_rate,
         "seconds": seconds, "windows": len(chosen), "ticks": ticks, "seed": seed, "rungs": rungs,
-        "device": str(engine.device), "machine": machine_name(engine.device),
+        "device": str(engine.device), "path": engine.path, "machine": machine_name(engine.device),
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dreamcade.cli.ablation import ablation
+from dreamcade.cli.options import Device, KernelPath, Steps, play_options
 from dreamcade.cli.roofline import roofline
 from dreamcade.cli.stage_bars import stage_bars
 
@@ -35,8 +36,10 @@ def play(
     seconds: Annotated[float, typer.Option(help="How long to play.")] = 20.0,
     unpaced: Annotated[bool, typer.Option("--unpaced", help="As fast as it goes instead of in real time.")] = False,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
-    steps: Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")] = None,
+    device: Device = "auto",
+    steps: Steps = None,
+    kernels: KernelPath = "auto",
+    against: Annotated[str | None, typer.Option(help="Kernels to play by turns with, for a ratio in one run.")] = None,
 ) -> None:
     """Play a world without a page, encoding included.
 
@@ -53,19 +56,34 @@ def play(
     loaded = World.load(world)
     with stage_bars() as progress:
         figures = bench_play(
-            loaded, seconds, unpaced, encode_jpeg, device=device, sampling_steps=steps, progress=progress
-        )
+            loaded, seconds, unpaced, encode_jpeg, device=device, sampling_steps=steps, kernels=kernels,
+            against=against, progress=progress,
+        )  # fmt: skip
     if json:
         write_json(json, figures)
+    for line in _play_lines(figures):
+        typer.echo(line)
+
+
+def _play_lines(figures: dict[str, Any]) -> list[str]:
     width, height = figures["frame_size"]
-    typer.echo(f"{figures['fps']:.1f} FPS at {width}x{height}, {'as fast as it goes' if unpaced else 'in real time'}")
-    typer.echo(
+    pace = "in real time" if figures["paced"] else "as fast as it goes"
+    lines = [f"{figures['fps']:.1f} FPS at {width}x{height}, {pace}", *_stage_lines(figures)]
+    if "against" in figures:
+        other = figures["against"]
+        lines += [f"by turns with {other['path']}: {other['fps']:.1f} FPS", *_stage_lines(other)]
+        lines.append(f"{figures['fps'] / other['fps']:.2f} times the frames per second")
+    return [*lines, f"{figures['machine']}, {figures['sampling_steps']} sampling steps"]
+
+
+def _stage_lines(figures: dict[str, Any]) -> list[str]:
+    return [
         f"a frame every {figures['interval_ms_p50']:.1f} ms (p99 {figures['interval_ms_p99']:.1f}), "
         f"each taking {figures['tick_ms_p50']:.1f} ms (p99 {figures['tick_ms_p99']:.1f}): "
         f"dynamics {figures['dynamics_ms_p50']:.1f}, decode {figures['decode_ms_p50']:.1f}, "
-        f"encode {figures['encode_ms_p50']:.1f}; {figures['peak_rss_mb']:.0f} MB"
-    )
-    typer.echo(f"{figures['machine']}, {figures['dtype']}, {figures['sampling_steps']} sampling steps")
+        f"encode {figures['encode_ms_p50']:.1f}; {figures['peak_rss_mb']:.0f} MB",
+        f"on {figures['path']}",
+    ]
 
 
 @bench_app.command()
@@ -75,8 +93,9 @@ def latency(
     seed: Annotated[int, typer.Option(min=0, help="Of the plan of key presses.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the stages into this PNG.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
-    steps: Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")] = None,
+    device: Device = "auto",
+    steps: Steps = None,
+    kernels: KernelPath = "auto",
     speculation: Annotated[bool | None, typer.Option(help="Switch it; neither: as the world is played.")] = None,
     extrapolation: Annotated[bool | None, typer.Option(help="Likewise.")] = None,
     in_between: Annotated[bool | None, typer.Option(help="Likewise.")] = None,
@@ -98,7 +117,7 @@ def latency(
         "speculation": speculation, "extrapolation": extrapolation, "in_between": in_between, "pipeline": pipeline
     }  # fmt: skip
     modes = {name: on for name, on in wanted.items() if on is not None}
-    options = ["--device", device, *(["--steps", str(steps)] if steps else [])]
+    options = play_options(device, steps, kernels)
     with stage_bars() as progress:
         run = bench_latency(world, seconds, modes=modes, options=options, seed=seed, progress=progress)
     figures = {**run.figures, "machine": machine}

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dreamcade.cli.options import Device, KernelPath, Steps
 from dreamcade.cli.stage_bars import stage_bars
 
 
@@ -32,8 +33,9 @@ def evaluate(
     ] = None,
     long_frames: Annotated[int | None, typer.Option(min=100, help="Frames of long play; 10000 unless given.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed: same windows and noise.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
-    steps: Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")] = None,
+    device: Device = "auto",
+    steps: Steps = None,
+    kernels: KernelPath = "auto",
 ) -> None:
     """Measure a world on held-out play: frames, distribution, control, rules, a pilot that sees pictures, long play.
 
@@ -56,7 +58,7 @@ def evaluate(
     with stage_bars() as progress:
         figures = evaluate_world(
             loaded, dataset, report, plan=plan, seed=seed, device=device, sampling_steps=steps,
-            axes=tuple(axis) if axis else AXES, progress=progress,
+            kernels=kernels, axes=tuple(axis) if axis else AXES, progress=progress,
         )  # fmt: skip
     if json:
         write_json(json, figures)

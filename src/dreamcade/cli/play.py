@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dreamcade.cli.browser import open_browser
+from dreamcade.cli.options import Device, KernelPath, Steps
 from dreamcade.core.errors import BadInputError
+
+if TYPE_CHECKING:
+    from dreamcade.server.stage import Stage
 
 
 def play(
@@ -15,8 +19,9 @@ def play(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes any free one.")] = 8710,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets your network play.")] = "127.0.0.1",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open nothing.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
-    steps: Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")] = None,
+    device: Device = "auto",
+    steps: Steps = None,
+    kernels: KernelPath = "auto",
     players: Annotated[int, typer.Option(min=1, help="How many may play at once.")] = 4,
     pipeline: Annotated[
         bool, typer.Option(help="Draw a frame while the next is dreamed, or one after the other.")
@@ -27,12 +32,20 @@ def play(
     Example: dreamcade play racing --port 8800
     """
     # Imported here: `dreamcade --help` needs neither a web server nor PyTorch.
+    from dreamcade.kernels.choice import Kernels
     from dreamcade.server.app import Limits
     from dreamcade.server.arcade import Arcade, load_stage
     from dreamcade.server.listen import address_of, bind, network_address, serve
 
+    Kernels.named(kernels)
     names = _worlds_to_play(world)
-    arcade = Arcade(lambda: names, lambda name: load_stage(name, device, steps, pipeline))
+
+    def load(name: str) -> Stage:
+        stage = load_stage(name, device, steps, pipeline, kernels)
+        typer.echo(f"{stage.world.manifest.title} is played by {stage.path}")
+        return stage
+
+    arcade = Arcade(lambda: names, load)
     with bind(host, port) as listener:
         bound_port = listener.getsockname()[1]
         address = address_of(host, bound_port)

@@ -47,10 +47,21 @@ class Context:
         """The newest frame's tokens `[B, L, c]`."""
         return self.recent[:, 0]
 
+    def __len__(self) -> int:
+        """B, its rows."""
+        return len(self.recent)
+
     def rows(self, count: int) -> Context:
         """The first `count` rows."""
-        memory = [(k[:count], v[:count]) for k, v in self.memory]
-        return Context(self.recent[:count], self.actions[:count], memory, self.ages[:count])
+        return self._part(slice(count))
+
+    def row(self, number: int) -> Context:
+        """One of them, alone."""
+        return self._part(slice(number, number + 1))
+
+    def _part(self, rows: slice) -> Context:
+        memory = [(keys[rows], values[rows]) for keys, values in self.memory]
+        return Context(self.recent[rows], self.actions[rows], memory, self.ages[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,7 @@ class Dynamics(nn.Module):
 
         `importance` `[c]`: how much the square of a channel's change changes the picture; all the same by default.
         """
-        tokens = latents.flatten(2).mT
+        tokens = latents.flatten(2).transpose(-1, -2)
         importance = tokens.new_ones(tokens.shape[2]) if importance is None else importance.to(tokens)
         scale = importance.sqrt()
         self.centre.copy_(tokens.mean(0))
@@ -120,17 +131,17 @@ class Dynamics(nn.Module):
 
     def to_tokens(self, latents: Tensor) -> Tensor:
         """Latents `[…, c, h, w]` → tokens `[…, L, c]`."""
-        return (latents.flatten(-2).mT - self.centre) / self.deviation
+        return (latents.flatten(-2).transpose(-1, -2) - self.centre) / self.deviation
 
     def to_latents(self, tokens: Tensor) -> Tensor:
         """Inverse of `to_tokens`."""
-        latents = (tokens * self.deviation + self.centre).mT
+        latents = (tokens * self.deviation + self.centre).transpose(-1, -2)
         return latents.reshape(*latents.shape[:-1], self.config.latent_height, self.config.latent_width)
 
     def embed(self, context: Context, told: Tensor | None = None) -> Embedded:
         """What every sampling step shares. `told` `[B, 12]`: the motion that will be, where it is known."""
         grid = rearrange(context.latest, "b (h w) c -> b c h w", h=self.config.latent_height)
-        around = self.embed_around(grid).flatten(2).mT
+        around = self.embed_around(grid).flatten(2).transpose(-1, -2)
         tokens = around + self.embed_recent(context.recent.transpose(1, 2).flatten(2))
         overview, moved, motion = self.overview(context.recent), context.latest, None
         if self.movement is not None:
@@ -173,8 +184,18 @@ class Dynamics(nn.Module):
         Step i sees (1 − s)·clean + s·noise at level s, the clean tokens being the previous step's. `go_on` is asked
         between blocks: where it says no, `Abandoned` is raised.
         """
-        levels = self.levels(len(noise)) if levels is None else levels
-        embedded, clean = self.embed(context), context.latest
+        return self.refine(self.embed(context), context, noise, levels, go_on)
+
+    def refine(
+        self,
+        embedded: Embedded,
+        context: Context,
+        noise: Tensor,
+        levels: Sequence[float] | None = None,
+        go_on: GoOn | None = None,
+    ) -> Tensor:
+        """The sampling steps of `sample`, after what they share."""
+        levels, clean = self.levels(len(noise)) if levels is None else levels, context.latest
         for step_noise, s in zip(noise, levels, strict=True):
             level = torch.full((len(clean),), s, device=clean.device, dtype=clean.dtype)
             clean = self.denoise(embedded, context, clean.lerp(step_noise.to(clean.dtype), s), level, go_on)
@@ -219,13 +240,20 @@ class Dynamics(nn.Module):
         A row may be asked for under several actions at once. What is proposed lives outside the ring buffers: to take
         it is one `commit`, to drop it is to forget it. `go_on` as for `sample`.
         """
-        self._expect(actions, (len(rows), self.config.action_size), "actions")
         self._expect(noise, (len(noise), len(rows), *self.noise_shape), "noise")
+        return self.sample(self.context(state, rows, actions), noise, go_on=go_on)
+
+    @torch.inference_mode()
+    def context(self, state: DynamicsState, rows: Tensor, actions: Tensor) -> Context:
+        """What the next frames of `rows` follow from, under `actions` `[B, A]` taken at the newest ones.
+
+        Raises `BadInputError` where a row has no frame yet.
+        """
+        self._expect(actions, (len(rows), self.config.action_size), "actions")
         if bool((state.count[rows] == 0).any()):
             raise BadInputError("a session needs at least one frame before it can step; prime it first")
         taken = torch.cat([state.actions[rows, 1:], actions[:, None].to(state.actions)], 1)
-        context = Context(state.recent(rows), taken, state.memory(rows), state.ages(rows))
-        return self.sample(context, noise, go_on=go_on)
+        return Context(state.recent(rows), taken, state.memory(rows), state.ages(rows))
 
     @torch.inference_mode()
     def commit(self, state: DynamicsState, rows: Tensor, actions: Tensor, tokens: Tensor) -> None:

@@ -38,6 +38,7 @@ class Grid(nn.Module):
     terms: Tensor
     inner: Tensor
     stiff: Tensor
+    ridge: Tensor
 
     def __init__(self, rows: int, columns: int, points: int) -> None:
         super().__init__()
@@ -45,6 +46,7 @@ class Grid(nn.Module):
         self.register_buffer("terms", torch.empty(0), persistent=False)
         self.register_buffer("inner", torch.empty(0), persistent=False)
         self.register_buffer("stiff", torch.empty(0), persistent=False)
+        self.register_buffer("ridge", torch.empty(0), persistent=False)
         self._fill(torch.device("cpu"))
 
     def _fill(self, device: torch.device) -> None:
@@ -56,7 +58,7 @@ class Grid(nn.Module):
         self.inner = F.pad(torch.ones_like(x)[edge:-edge, edge:-edge], (edge,) * 4)[None, None]
         stiff = torch.full((2, TERMS), STIFF, device=device)
         stiff[:, 0] = SLIDES_STIFF
-        self.stiff = stiff.flatten()
+        self.stiff, self.ridge = stiff.flatten(), torch.diag(stiff.flatten())
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Coordinates need float32, whatever the weights are converted to."""
@@ -83,8 +85,9 @@ class Grid(nn.Module):
         counts = (weight * counted_before * self.inner).flatten(2) / (1 + (off / OUTLIER).square())
         counted = slopes * (counts / counts.sum(2, keepdim=True).clamp(min=1e-6))
         bent = torch.cat([torch.zeros_like(motions[:, :, :1]), motions[:, :, 1:]], 2).flatten(1)
-        wanted = counted @ off.mT - (self.stiff * bent)[:, :, None]
-        step = torch.linalg.solve(counted @ slopes.mT + torch.diag(self.stiff), wanted)
+        wanted = counted @ off.transpose(-1, -2) - (self.stiff * bent)[:, :, None]
+        # Not `solve`: on a GPU that waits to see whether a system is singular, which the ridge rules out.
+        step, _ = torch.linalg.solve_ex(counted @ slopes.transpose(-1, -2) + self.ridge, wanted)
         return motions + step.view_as(motions)
 
 

@@ -62,7 +62,8 @@ class Movement(nn.Module):
         """Tokens `[…, L, c]` → pictures `[…, 3, h, w]`, as far as a linear map of each cell can draw them."""
         folded = tokens.float() @ self.draw.float() + self.backdrop.float()
         cells = self.config.latent_height, self.config.latent_width
-        return F.pixel_shuffle(folded.mT.reshape(*folded.shape[:-2], -1, *cells), self.config.motion_points)
+        folded = folded.transpose(-1, -2).reshape(*folded.shape[:-2], -1, *cells)
+        return F.pixel_shuffle(folded, self.config.motion_points)
 
     def change(self, pictures: Tensor, motion: Tensor) -> Tensor:
         """Change of the tokens `[B, L, c]` when pictures `[B, 3, h, w]` move by motions over the usual `[B, 12]`.
@@ -75,7 +76,8 @@ class Movement(nn.Module):
         moves = self.moves.float()
         moved, source = self.moved(pictures, motions)
         differences = moves * source * (moved - pictures)
-        return F.pixel_unshuffle(differences, self.config.motion_points).flatten(2).mT @ self.tell.float()
+        folded = F.pixel_unshuffle(differences, self.config.motion_points).flatten(2)
+        return folded.transpose(-1, -2) @ self.tell.float()
 
     def moved(self, pictures: Tensor, motions: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures `[B, 3, h, w]` after motions `[B, 2, 6]`, and how much moves what came to each point."""

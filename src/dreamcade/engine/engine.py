@@ -20,6 +20,7 @@ from dreamcade.engine.passes import Passes
 from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.session import Session, check_seed
 from dreamcade.engine.snapshot import check_world, unpack
+from dreamcade.kernels.choice import Kernels
 from dreamcade.world.aside import aside
 from dreamcade.world.world import World
 
@@ -31,11 +32,17 @@ class Engine:
     caller's thread or, while a `GameLoop` plays, in the loop's two.
 
     `device` is auto, cpu, cuda or cuda:N; `sampling_steps` defaults to the world's; `dtype` to the fastest that the
-    device multiplies natively. On a CPU, PyTorch is set to use all cores of this process.
+    device multiplies natively. `kernels` is auto (the quickest way that is here), openvino, triton or reference (plain
+    PyTorch); `path` tells which it became. On a CPU, PyTorch is set to use all cores of this process.
     """
 
     def __init__(
-        self, world: World, device: str = "auto", sampling_steps: int | None = None, dtype: torch.dtype | None = None
+        self,
+        world: World,
+        device: str = "auto",
+        sampling_steps: int | None = None,
+        dtype: torch.dtype | None = None,
+        kernels: str = "auto",
     ) -> None:
         if sampling_steps is not None and sampling_steps < 1:
             raise BadInputError(f"sampling_steps must be at least 1; got {sampling_steps}")
@@ -46,8 +53,14 @@ class Engine:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.use_all_cores()
-        self.passes = aside(lambda: Passes(world, self.device, self.dtype, self.sampling_steps))
+        self.kernels = Kernels.named(kernels)
+        self.passes = aside(lambda: Passes(world, self.device, self.dtype, self.sampling_steps, self.kernels))
         self.home = Home()
+
+    @property
+    def path(self) -> str:
+        """What runs the networks, and in which number format; for people."""
+        return self.passes.executor.name
 
     def use_all_cores(self) -> None:
         """Sets PyTorch's threads for a CPU engine; part of the setting belongs to the calling thread."""

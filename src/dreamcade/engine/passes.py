@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, Frame, FrameKind, FrameTiming, Pixels
 from dreamcade.dynamics.extrapolation import curvature
+from dreamcade.engine.executors import choose_executor
 from dreamcade.engine.noise import tick_noise
 from dreamcade.engine.opening import Opening
 from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.session import Session
 from dreamcade.engine.slots import Slots
 from dreamcade.engine.stages import Stopwatch
+from dreamcade.kernels.choice import Kernels
 from dreamcade.world.world import World
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -27,15 +29,18 @@ _FIRST_ROWS = 4
 
 
 class Passes:
-    """Own copies of the world's modules on `device` in `dtype`. One pass at a time, but for `draw`."""
+    """Own copies of the world's modules on `device`, run by an executor. One pass at a time, but for `draw`."""
 
-    def __init__(self, world: World, device: torch.device, dtype: torch.dtype, sampling_steps: int) -> None:
+    def __init__(
+        self, world: World, device: torch.device, dtype: torch.dtype, sampling_steps: int, kernels: Kernels
+    ) -> None:
         self.device = device
-        self.dtype = dtype
         self.sampling_steps = sampling_steps
         self.codec = self._prepare(world.codec)
         self.dynamics = self._prepare(world.dynamics)
-        self.extrapolator = self._prepare(world.extrapolator) if world.extrapolator is not None else None
+        self.executor = choose_executor(self.dynamics, self.codec, dtype, kernels, sampling_steps)
+        self.dtype = self.executor.storage
+        self.extrapolator = self._prepare(world.extrapolator).to(self.dtype) if world.extrapolator is not None else None
         self._grid = world.predictor.grid if world.predictor is not None else None
         self.slots = Slots(self.dynamics, _FIRST_ROWS)
         self._drawing = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
@@ -52,7 +57,8 @@ class Passes:
         noise = torch.stack([drawn[s.seed, s.tick + 1] for s, _ in asked], dim=1)
         rows = self.slots.index([s.row for s, _ in asked])
         actions = torch.from_numpy(np.stack([action for _, action in asked]))
-        tokens = self.dynamics.propose(self.slots.state, rows, self._cast(actions), self._cast(noise), go_on)
+        context = self.dynamics.context(self.slots.state, rows, self._cast(actions))
+        tokens = self.executor.sample(context, self._cast(noise), go_on)
         latents = self.dynamics.to_latents(tokens)
         watch.stop()
         return [
@@ -127,7 +133,7 @@ class Passes:
                     one.watch.hold(self._drawing)
                     one.latent.record_stream(self._drawing)
             watch = Stopwatch(self.device)
-            pixels = self.codec.decode_pixels(torch.stack([d.latent for d in dreamed]))
+            pixels = self.executor.draw(torch.stack([d.latent for d in dreamed]))
             watch.stop()
             shown = pixels.cpu().numpy()  # on a GPU this waits for the work that is timed
         return [_frame(one, own, watch) for one, own in zip(dreamed, shown, strict=True)]
@@ -144,7 +150,7 @@ class Passes:
     def _prepare(self, module: ModuleT) -> ModuleT:
         # A copy: the world stays float32 where it is, for others to use.
         own = copy.deepcopy(module).eval().requires_grad_(False)
-        return own.to(device=self.device, dtype=self.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return own.to(device=self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def _cast(self, tensor: Tensor) -> Tensor:
         return tensor.to(device=self.device, dtype=self.dtype)

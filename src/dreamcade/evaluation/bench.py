@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,33 +21,52 @@ from dreamcade.evaluation.metrics import Progress
 from dreamcade.world.world import World
 
 Encode = Callable[[Pixels], bytes]
+Arrivals = list[tuple[float, FrameTiming]]
+"""When each frame came, in seconds since warm, and its timing."""
+TURNS = 4
+"""How often two paths take turns."""
 _WARM_UP_TICKS = 10
 _INPUTS_PER_SECOND = 60.0
 
 
 def bench_play(
     world: World, seconds: float, unpaced: bool, encode: Encode, *, device: str = "auto",
-    sampling_steps: int | None = None, progress: Progress | None = None,
+    sampling_steps: int | None = None, kernels: str = "auto", against: str | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Plays one session for `seconds` of wall-clock time under a wiggling wheel.
 
     It is the engine's own game loop that plays, at the world's tick rate or, `unpaced`, as often as it goes. A tick's
     time is what one frame takes from the start of its dynamics to its encoded picture; since one frame is drawn while
-    the next is dreamed, frames may come faster than that (`interval_ms`). Raises `BadInputError` for a time that is
-    not positive.
+    the next is dreamed, frames may come faster than that (`interval_ms`). With other kernels to compare `against`, the
+    two play by turns, `seconds` each in all: what else the machine does meets both. Raises `BadInputError` for a time
+    that is not positive or an unknown name.
     """
     if not (math.isfinite(seconds) and seconds > 0):
         raise BadInputError(f"a bench needs a positive number of seconds; got {seconds}")
     progress = progress or (lambda what, done, total: None)
-    engine = Engine(world, device=device, sampling_steps=sampling_steps)
-    arrivals = _play(engine, seconds, unpaced, encode, progress)
-    width, height = world.frame_size
+    paths = [kernels] if against is None else [kernels, against]
+    engines = [Engine(world, device=device, sampling_steps=sampling_steps, kernels=path) for path in paths]
+    turns: list[list[Arrivals]] = [[] for _ in engines]
+    rounds = TURNS if against is not None else 1
+    for number in range(rounds):
+        for engine, played in zip(engines, turns, strict=True):
+            what = f"playing by {engine.path}" + (f", turn {number + 1} of {rounds}" if rounds > 1 else "")
+            played.append(_play(engine, seconds / rounds, unpaced, encode, partial(progress, what)))
+    engine = engines[0]
+    figures = {
+        "world": world.manifest.name, "paced": not unpaced, "frame_size": list(world.frame_size),
+        "tick_rate": world.tick_rate, "sampling_steps": engine.sampling_steps, "device": str(engine.device),
+        "machine": machine_name(engine.device), **_figures(engine, turns[0], seconds),
+    }  # fmt: skip
+    return figures if against is None else {**figures, "against": _figures(engines[1], turns[1], seconds)}
+
+
+def _figures(engine: Engine, turns: Sequence[Arrivals], seconds: float) -> dict[str, Any]:
+    frames = sum(map(len, turns))
     return {
-        "world": world.manifest.name, "paced": not unpaced, "frames": len(arrivals), "seconds": seconds,
-        "fps": len(arrivals) / seconds, "frame_size": [width, height], "tick_rate": world.tick_rate,
-        "sampling_steps": engine.sampling_steps, **_percentiles(arrivals), "peak_rss_mb": round(peak_rss_mb(), 1),
-        "device": str(engine.device), "dtype": str(engine.dtype).removeprefix("torch."),
-        "machine": machine_name(engine.device),
+        "path": engine.path, "dtype": str(engine.dtype).removeprefix("torch."), "frames": frames, "seconds": seconds,
+        "fps": frames / seconds, **_percentiles(turns), "peak_rss_mb": round(peak_rss_mb(), 1),
     }  # fmt: skip
 
 
@@ -60,10 +80,9 @@ def wiggle(controls: Controls, seconds: float) -> ActionVector:
 
 
 def _play(
-    engine: Engine, seconds: float, unpaced: bool, encode: Encode, progress: Progress
-) -> list[tuple[float, FrameTiming]]:
-    """When each frame came, in seconds since warm, and its timing."""
-    arrived: list[tuple[float, FrameTiming]] = []
+    engine: Engine, seconds: float, unpaced: bool, encode: Encode, progress: Callable[[int, int], None]
+) -> Arrivals:
+    arrived: Arrivals = []
     warm, failures = threading.Event(), list[Exception]()
 
     def sink(frame: EncodedFrame) -> None:
@@ -84,7 +103,7 @@ def _play(
         skipped, began = len(arrived), time.perf_counter()
         while (now := time.perf_counter() - began) < seconds and not failures:
             handle.input(wiggle(engine.world.controls, now), round(now * 1000), now * 1000)
-            progress("playing, unpaced" if unpaced else "playing at the world's tick rate", int(now), int(seconds))
+            progress(int(now), int(seconds))
             time.sleep(1 / _INPUTS_PER_SECOND)
         handle.detach()
     finally:
@@ -95,12 +114,12 @@ def _play(
     return [(moment - began, timing) for moment, timing in arrived[skipped:] if moment - began <= seconds]
 
 
-def _percentiles(arrivals: Sequence[tuple[float, FrameTiming]]) -> dict[str, float]:
-    if len(arrivals) < 2:
+def _percentiles(turns: Sequence[Arrivals]) -> dict[str, float]:
+    if min(map(len, turns)) < 2:
         raise BadInputError("hardly a frame was made in that time; give the bench more seconds")
-    timings = [timing for _, timing in arrivals]
+    timings = [timing for arrivals in turns for _, timing in arrivals]
     tick = np.array([t.compute_ms for t in timings])
-    interval = np.diff([moment for moment, _ in arrivals]) * 1000.0
+    interval = np.concatenate([np.diff([moment for moment, _ in arrivals]) for arrivals in turns]) * 1000.0
     parts = {name: np.array([getattr(t, name) for t in timings]) for name in ("dynamics_ms", "decode_ms", "encode_ms")}
     return {
         "tick_ms_p50": float(np.percentile(tick, 50)),

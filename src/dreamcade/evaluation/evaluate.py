@@ -202,7 +202,7 @@ class Evaluation:
 
 def evaluate_world(
     world: World, dataset: Dataset, report_dir: Path, *, plan: EvaluationPlan | None = None, seed: int = 0,
-    device: str = "auto", sampling_steps: int | None = None, axes: tuple[str, ...] = AXES,
+    device: str = "auto", sampling_steps: int | None = None, kernels: str = "auto", axes: tuple[str, ...] = AXES,
     progress: Progress | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Measures `world` on the held-out episodes of `dataset`; writes report.html, figures.json, PNG strips and a clip,
@@ -215,11 +215,11 @@ def evaluate_world(
     _check(world, dataset, axes)
     expect_writable(report_dir / "figures.json")
     began = time.perf_counter()
-    engine = Engine(world, device=device, sampling_steps=sampling_steps)
+    engine = Engine(world, device=device, sampling_steps=sampling_steps, kernels=kernels)
     setting: dict[str, Any] = {
         "world": world.manifest.name, "quick": plan.quick, "seed": seed, "sampling_steps": engine.sampling_steps,
         "heldout_episodes": len(dataset.episodes("heldout")), "machine": machine_name(engine.device),
-        "dtype": str(engine.dtype).removeprefix("torch."),
+        "dtype": str(engine.dtype).removeprefix("torch."), "path": engine.path,
     }  # fmt: skip
 
     figures: dict[str, Any] = {}

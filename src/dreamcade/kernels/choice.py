@@ -8,10 +8,12 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from dreamcade.core.errors import BadInputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Kernels(enum.StrEnum):
@@ -23,6 +25,16 @@ class Kernels(enum.StrEnum):
     """Plain PyTorch, everywhere."""
     TRITON = "triton"
     """Triton's kernels, everywhere; on a CPU only under its interpreter (`TRITON_INTERPRET=1`), which is for tests."""
+    OPENVINO = "openvino"
+    """Whole networks compiled by OpenVINO, on a CPU; single operations are the references."""
+
+    @classmethod
+    def named(cls, name: str) -> Kernels:
+        """Raises `BadInputError` for an unknown one."""
+        try:
+            return cls(name)
+        except ValueError as error:
+            raise BadInputError(f"unknown kernels {name!r}; use {', '.join(cls)}") from error
 
 
 _chosen: contextvars.ContextVar[Kernels] = contextvars.ContextVar("kernels", default=Kernels.AUTO)
@@ -34,10 +46,7 @@ def using(kernels: Kernels | str) -> Iterator[None]:
 
     Raises `BadInputError` for an unknown name, or where Triton is asked for and not installed.
     """
-    try:
-        wanted = Kernels(kernels)
-    except ValueError as error:
-        raise BadInputError(f"unknown kernels {kernels!r}; use {', '.join(Kernels)}") from error
+    wanted = Kernels.named(kernels)
     if wanted is Kernels.TRITON and not has_triton():
         raise BadInputError("Triton is not installed; install dreamcade[gpu], or use --kernels reference")
     token = _chosen.set(wanted)

@@ -79,7 +79,7 @@ class Arcade:
                 "state": self.state,
                 "real_game": self._real_game,
                 "message": "; ".join(self.failures.values()),
-                "worlds": [describe_world(stage.world) for stage in self._stages.values()],
+                "worlds": [{**describe_world(s.world), "path": s.path} for s in self._stages.values()],
             }
 
     def thumbnail(self, world: str, start: str) -> bytes | None:
@@ -160,7 +160,13 @@ def describe_world(world: StageWorld) -> dict[str, Any]:
     }
 
 
-def load_stage(name: str, device: str = "auto", sampling_steps: int | None = None, pipeline: bool = True) -> Stage:
+def load_stage(
+    name: str,
+    device: str = "auto",
+    sampling_steps: int | None = None,
+    pipeline: bool = True,
+    kernels: str = "auto",
+) -> Stage:
     """Loads a world (shipped name or folder), warms its engine up, and starts its loop."""
     from dreamcade.engine.engine import Engine
     from dreamcade.engine.runner import GameLoop
@@ -171,10 +177,12 @@ def load_stage(name: str, device: str = "auto", sampling_steps: int | None = Non
     world = World.load(name)
     if not world.starts:
         raise WorldError(f"world {name!r} has no starts, so the page has nothing to begin from; build it with starts")
-    engine = Engine(world, device=device, sampling_steps=sampling_steps)
+    engine = Engine(world, device=device, sampling_steps=sampling_steps, kernels=kernels)
+    if pipeline:
+        engine.share_cores()  # as the loop will play: what is compiled, is compiled for a number of threads
     session = engine.open_session(seed=0)
     session.step(world.controls.idle())
     session.close()
     loop = GameLoop(engine, encode=encode_jpeg, pipeline=pipeline)
     loop.start()
-    return Stage(world, engine, loop)
+    return Stage(world, engine, loop, engine.path)

@@ -133,3 +133,5 @@ class Stage:
     world: StageWorld
     engine: StageEngine
     loop: StageLoop
+    path: str = ""
+    """What runs a world's networks, for people."""
