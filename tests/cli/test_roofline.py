@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -64,3 +65,17 @@ def test_bad_input_is_one_line(arguments: list[str], said: str, capfd: pytest.Ca
     assert exit_code_of(lambda: bench_app(["roofline", *arguments])) == 2
     error = capfd.readouterr().err.strip()
     assert said in error and len(error.splitlines()) == 1
+
+
+def test_a_world_runs_on_operations_that_can_be_seen(tiny_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not compiled whole, though that is how it would be played: then hardly an operation is left to count."""
+    asked: list[str] = []
+    build = roofline_stages.Engine
+
+    def engine(*args: Any, **options: Any) -> Any:
+        asked.append(options["kernels"])
+        return build(*args, **options)
+
+    monkeypatch.setattr(roofline_stages, "Engine", engine)
+    assert set(roofline_stages.world_stages(tiny_world, "cpu").stages) == {"dynamics", "decode", "encode"}
+    assert asked == ["reference"]

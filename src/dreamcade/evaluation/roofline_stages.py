@@ -10,6 +10,7 @@ from torch import nn
 
 from dreamcade.core.device import cpu_threads, resolve_device
 from dreamcade.engine.engine import Engine
+from dreamcade.kernels.choice import Kernels
 from dreamcade.world.world import World
 
 
@@ -44,7 +45,8 @@ def stages_of(name: str, device: str = "auto", steps: int | None = None, threads
 def world_stages(world: World, device: str = "auto", steps: int | None = None) -> Subject:
     """A tick of one session as the engine computes it: the dynamics' pass, the decoding of its latent to pixels, and,
     which play asks for only at its start, the encoding of a frame."""
-    engine = Engine(world, device=device, sampling_steps=steps)
+    # Plain PyTorch: of a compiled network or a captured graph no operation could be seen.
+    engine = Engine(world, device=device, sampling_steps=steps, kernels=Kernels.REFERENCE)
     session, idle = engine.open_session(seed=0), world.controls.idle()
     for _ in range(world.dynamics.config.memory):  # the memory is full, as it is all through play
         session.step(idle)
