@@ -35,7 +35,14 @@ def roofline(
     subject = stages_of(name, device, steps, threads)
     with stage_bars() as progress:
         found = measure_roofline(
-            subject.name, subject.stages, subject.modules, subject.device, repeats, progress=progress
+            subject.name,
+            subject.stages,
+            subject.modules,
+            subject.device,
+            repeats,
+            subject.played,
+            subject.path,
+            progress,
         )
     if json:
         write_json(json, found.to_json())

@@ -64,6 +64,8 @@ class Stage:
     """What had to move if no intermediate result ever left the chip."""
     cached: bool
     """Whether all that it touches fits the last cache."""
+    played_seconds: float | None = None
+    """The same work as the engine plays it on this machine, where that is another way; no operation of it is seen."""
 
     @property
     def flops(self) -> int:
@@ -125,11 +127,13 @@ class Roofline:
     machine: str
     threads: int
     repeats: int
+    path: str = ""
+    """What plays the stages, for people."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.name, "machine": self.machine, "device": str(self.device), "threads": self.threads,
-            "repeats": self.repeats, "kernels": str(Kernels.REFERENCE), "ceilings": self.ceilings.to_json(),
+            "repeats": self.repeats, "kernels": str(Kernels.REFERENCE), "played_by": self.path, "ceilings": self.ceilings.to_json(),
             "stages": {stage.name: _stage_json(stage, self.ceilings) for stage in self.stages},
         }  # fmt: skip
 
@@ -137,7 +141,7 @@ class Roofline:
 def _stage_json(stage: Stage, ceilings: Ceilings) -> dict[str, Any]:
     ridge = ceilings.ridge(stage.dtype, stage.cached)
     return {
-        "ms": 1e3 * stage.seconds, "ms_best": 1e3 * stage.best_seconds, "waited": stage.waited,
+        "ms": 1e3 * stage.seconds, "ms_played": 1e3 * stage.played_seconds if stage.played_seconds else None, "ms_best": 1e3 * stage.best_seconds, "waited": stage.waited,
         "operations_ms": 1e3 * stage.operation_seconds,
         "overhead_ms": 1e3 * stage.overhead_seconds, "least_ms": 1e3 * stage.least_seconds,
         "compute_bound_ms": 1e3 * stage.bound_seconds(ceilings, "compute"),

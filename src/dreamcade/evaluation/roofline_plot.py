@@ -61,7 +61,20 @@ def _points(
             stage.intensity, max(stage.flops / stage.seconds, bottom), "D", ms=10, color=colours[stage.name], mec=_INK,
             mew=1.4, zorder=5, label=f"{stage.name} as a whole",
         )  # fmt: skip
+    for stage in roofline.stages:
+        _as_played(axes, stage, colours[stage.name])
     axes.legend(loc="upper left", fontsize=9)
+
+
+def _as_played(axes: Axes, stage: Stage, colour: str) -> None:
+    """The same work, quicker; and, since what is fused never leaves the chip, more of it to a byte."""
+    if not stage.played_seconds:
+        return
+    before = stage.intensity, stage.flops / stage.seconds
+    after = stage.fused_intensity, stage.flops / stage.played_seconds
+    arrow = {"arrowstyle": "->", "color": _INK, "lw": 1.2, "shrinkA": 6, "shrinkB": 6}
+    axes.annotate("", after, before, arrowprops=arrow, zorder=5)
+    axes.plot(*after, "D", ms=10, mfc="white", mec=colour, mew=2.2, zorder=6, label=f"{stage.name} as played, fused")
 
 
 def _can_be_told(stage: Stage, one: Operations) -> bool:
@@ -147,7 +160,9 @@ def _times(axes: Axes, roofline: Roofline, colours: dict[str, str]) -> None:
         shares = [f"{100 * _spent(stage, part, roofline.ceilings) / stage.seconds:.0f} % {part}" for part in _PARTS]
         axes.text(0, row + 0.32, "\n".join(shares), va="top", fontsize=8, color=_GREY)
         axes.text(left, row, f" {1e3 * stage.seconds:.3g}", va="center", fontsize=9)
-    axes.set(title="Milliseconds (line: at the ceilings)", yticks=range(len(roofline.stages)))
+        if stage.played_seconds:
+            axes.plot(1e3 * stage.played_seconds, row, "D", ms=8, mfc="white", mec=colours[stage.name], mew=2, zorder=3)
+    axes.set(title="Milliseconds (line: at the ceilings; ◇ as played)", yticks=range(len(roofline.stages)))
     axes.set_yticklabels([stage.name for stage in roofline.stages])
     axes.set_ylim(len(roofline.stages) - 0.1, -0.5)
     axes.set_xlim(0, 1e3 * max(stage.seconds for stage in roofline.stages) * 1.18)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -22,6 +22,10 @@ class Subject:
     stages: Mapping[str, Callable[[], object]]
     modules: Mapping[str, nn.Module]
     device: torch.device
+    played: Mapping[str, Callable[[], object]] = field(default_factory=dict)
+    """The stages as they are played, where that is another way."""
+    path: str = ""
+    """What plays them, for people."""
 
 
 PRESETS: dict[str, Callable[[torch.device], Subject]] = {}
@@ -46,18 +50,27 @@ def world_stages(world: World, device: str = "auto", steps: int | None = None) -
     """A tick of one session as the engine computes it: the dynamics' pass, the decoding of its latent to pixels, and,
     which play asks for only at its start, the encoding of a frame."""
     # Plain PyTorch: of a compiled network or a captured graph no operation could be seen.
-    engine = Engine(world, device=device, sampling_steps=steps, kernels=Kernels.REFERENCE)
+    plain = Engine(world, device=device, sampling_steps=steps, kernels=Kernels.REFERENCE)
+    played = Engine(world, device=device, sampling_steps=steps)
+    stages, fast = _stages(plain), _stages(played)
+    modules: dict[str, nn.Module] = {"dynamics": plain.passes.dynamics, "codec": plain.passes.codec}
+    if played.path == plain.path:
+        return Subject(world.manifest.name, stages, modules, plain.device)
+    quick = {name: fast[name] for name in ("dynamics", "decode")}  # the encoder is run as it is written
+    return Subject(world.manifest.name, stages, modules, plain.device, quick, played.path)
+
+
+def _stages(engine: Engine) -> dict[str, Callable[[], object]]:
+    world = engine.world
     session, idle = engine.open_session(seed=0), world.controls.idle()
     for _ in range(world.dynamics.config.memory):  # the memory is full, as it is all through play
         session.step(idle)
     passes = engine.passes
     dreamed = passes.compute([(session, idle)])[0].dreamed
     width, height = world.frame_size
-    frame = torch.zeros(1, 1, 3, height, width, device=engine.device, dtype=engine.dtype)
-    stages = {
+    frame = torch.zeros(1, 1, 3, height, width, device=engine.device, dtype=passes.codec.mean.dtype)
+    return {
         "dynamics": lambda: passes.compute([(session, idle)]),
         "decode": lambda: passes.draw([dreamed]),
         "encode": lambda: passes.codec.encode(frame),
     }
-    modules: dict[str, nn.Module] = {"dynamics": passes.dynamics, "codec": passes.codec}
-    return Subject(world.manifest.name, stages, modules, engine.device)

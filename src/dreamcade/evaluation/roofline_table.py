@@ -18,7 +18,19 @@ WAITED = 0.03
 """Share of time that other programs had the processor, above which that is said."""
 BUSY = 1.3
 """Median over shortest run above which other work on the machine must have been in the way."""
-_STAGES = ("stage", "ms", "least ms", "GFLOP", "MB", "FLOP/B", "fused", "compute-bound", "memory-bound", "overhead")
+_STAGES = (
+    "stage",
+    "ms",
+    "as played",
+    "least ms",
+    "GFLOP",
+    "MB",
+    "FLOP/B",
+    "fused",
+    "compute-bound",
+    "memory-bound",
+    "overhead",
+)
 _OPERATIONS = ("operations", "×", "MFLOP", "MB", "FLOP/B", "ms", "of stage", "of ceiling", "bound")
 
 
@@ -118,7 +130,7 @@ def _ceiling_lines(roofline: Roofline) -> Iterator[str]:
     )
     yield (
         f"{roofline.name}: {roofline.machine}, {roofline.device}, threads: {roofline.threads}; medians of "
-        f"{roofline.repeats} runs on reference kernels."
+        f"{roofline.repeats} runs on reference kernels{f'; as played: by {roofline.path}' if roofline.path else ''}."
     )
 
 
@@ -126,7 +138,8 @@ def _stage_table(roofline: Roofline) -> Table:
     table = Table(*_STAGES, box=None)
     for stage in roofline.stages:
         table.add_row(
-            stage.name, f"{1e3 * stage.seconds:.2f}", f"{1e3 * stage.least_seconds:.2f}", f"{stage.flops / 1e9:.3g}",
+            stage.name, f"{1e3 * stage.seconds:.2f}",
+            f"{1e3 * stage.played_seconds:.2f}" if stage.played_seconds else "the same", f"{1e3 * stage.least_seconds:.2f}", f"{stage.flops / 1e9:.3g}",
             f"{stage.bytes / 1e6:.3g}", f"{stage.intensity:.1f}", f"{stage.fused_intensity:.0f}",
             _share(stage.bound_seconds(roofline.ceilings, "compute"), stage),
             _share(stage.bound_seconds(roofline.ceilings, "memory"), stage), _share(stage.overhead_seconds, stage),
