@@ -134,6 +134,7 @@ def fused_conv(
 
     `x` is `[B, in, h, w]`, and H × W is h × w, or twice that each way where `conv` upsamples. Padding is zero *after*
     norm and SiLU. Sums are float32; the result has the type of `x`. Without `groups` nothing is measured.
+    The kernels give no gradients; the reference does.
     Raises `BadInputError` where shapes or types do not fit each other.
     """
     _check(x, conv, norm, residual, groups)
