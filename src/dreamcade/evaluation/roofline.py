@@ -133,7 +133,8 @@ class Roofline:
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.name, "machine": self.machine, "device": str(self.device), "threads": self.threads,
-            "repeats": self.repeats, "kernels": str(Kernels.REFERENCE), "played_by": self.path, "ceilings": self.ceilings.to_json(),
+            "repeats": self.repeats, "kernels": str(Kernels.REFERENCE), "played_by": self.path,
+            "ceilings": self.ceilings.to_json(),
             "stages": {stage.name: _stage_json(stage, self.ceilings) for stage in self.stages},
         }  # fmt: skip
 
@@ -141,7 +142,8 @@ class Roofline:
 def _stage_json(stage: Stage, ceilings: Ceilings) -> dict[str, Any]:
     ridge = ceilings.ridge(stage.dtype, stage.cached)
     return {
-        "ms": 1e3 * stage.seconds, "ms_played": 1e3 * stage.played_seconds if stage.played_seconds else None, "ms_best": 1e3 * stage.best_seconds, "waited": stage.waited,
+        "ms": 1e3 * stage.seconds, "ms_played": None if stage.played_seconds is None else 1e3 * stage.played_seconds,
+        "ms_best": 1e3 * stage.best_seconds, "waited": stage.waited,
         "operations_ms": 1e3 * stage.operation_seconds,
         "overhead_ms": 1e3 * stage.overhead_seconds, "least_ms": 1e3 * stage.least_seconds,
         "compute_bound_ms": 1e3 * stage.bound_seconds(ceilings, "compute"),

@@ -161,8 +161,8 @@ def _times(axes: Axes, roofline: Roofline, colours: dict[str, str]) -> None:
         axes.text(0, row + 0.32, "\n".join(shares), va="top", fontsize=8, color=_GREY)
         axes.text(left, row, f" {1e3 * stage.seconds:.3g}", va="center", fontsize=9)
         if stage.played_seconds:
-            axes.plot(1e3 * stage.played_seconds, row, "D", ms=8, mfc="white", mec=colours[stage.name], mew=2, zorder=3)
-    axes.set(title="Milliseconds (line: at the ceilings; ◇ as played)", yticks=range(len(roofline.stages)))
+            axes.plot(1e3 * stage.played_seconds, row, "D", ms=8, mfc="white", mec=_INK, mew=1.4, zorder=3)
+    axes.set(title="ms (line: at the ceilings, ◇: as played)", yticks=range(len(roofline.stages)))
     axes.set_yticklabels([stage.name for stage in roofline.stages])
     axes.set_ylim(len(roofline.stages) - 0.1, -0.5)
     axes.set_xlim(0, 1e3 * max(stage.seconds for stage in roofline.stages) * 1.18)

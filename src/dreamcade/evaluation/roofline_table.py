@@ -139,7 +139,8 @@ def _stage_table(roofline: Roofline) -> Table:
     for stage in roofline.stages:
         table.add_row(
             stage.name, f"{1e3 * stage.seconds:.2f}",
-            f"{1e3 * stage.played_seconds:.2f}" if stage.played_seconds else "the same", f"{1e3 * stage.least_seconds:.2f}", f"{stage.flops / 1e9:.3g}",
+            f"{1e3 * stage.played_seconds:.2f}" if stage.played_seconds else "the same",
+            f"{1e3 * stage.least_seconds:.2f}", f"{stage.flops / 1e9:.3g}",
             f"{stage.bytes / 1e6:.3g}", f"{stage.intensity:.1f}", f"{stage.fused_intensity:.0f}",
             _share(stage.bound_seconds(roofline.ceilings, "compute"), stage),
             _share(stage.bound_seconds(roofline.ceilings, "memory"), stage), _share(stage.overhead_seconds, stage),
