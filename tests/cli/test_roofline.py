@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -12,7 +11,10 @@ from typer.testing import CliRunner
 from dreamcade.cli.bench import bench_app
 from dreamcade.cli.errors import exit_code_of
 from dreamcade.evaluation import ceilings, roofline_stages
+from dreamcade.evaluation.roofline_measure import measure_roofline
+from dreamcade.evaluation.roofline_plot import plot_roofline
 from dreamcade.evaluation.roofline_stages import Subject
+from dreamcade.evaluation.roofline_table import roofline_lines
 from dreamcade.world import World
 
 
@@ -67,15 +69,26 @@ def test_bad_input_is_one_line(arguments: list[str], said: str, capfd: pytest.Ca
     assert said in error and len(error.splitlines()) == 1
 
 
-def test_a_world_runs_on_operations_that_can_be_seen(tiny_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not compiled whole, though that is how it would be played: then hardly an operation is left to count."""
-    asked: list[str] = []
-    build = roofline_stages.Engine
+@pytest.mark.openvino
+def test_what_is_seen_stands_beside_what_is_played(tiny_world: World) -> None:
+    """A compiled network has hardly an operation left to count: the plain one is counted, and both are timed."""
+    subject = roofline_stages.world_stages(tiny_world, "cpu")
+    assert set(subject.stages) == {"dynamics", "decode", "encode"}
+    assert set(subject.played) == {"dynamics", "decode"}
+    assert subject.path.startswith("OpenVINO")
+    torch.set_num_threads(1)
+    found = measure_roofline(
+        "toy", subject.stages, subject.modules, subject.device, repeats=3, played=subject.played, path=subject.path
+    )
+    dynamics, _, encode = found.stages
+    assert len(dynamics.operations) > 20
+    assert dynamics.played_seconds is not None and 0 < dynamics.played_seconds < 1
+    assert encode.played_seconds is None
+    assert found.to_json()["stages"]["encode"]["ms_played"] is None
+    assert any("the same" in line for line in roofline_lines(found, 3))
+    assert any("as played: by OpenVINO" in line for line in roofline_lines(found, 3))
+    assert plot_roofline(found).startswith(b"\x89PNG")
 
-    def engine(*args: Any, **options: Any) -> Any:
-        asked.append(options["kernels"])
-        return build(*args, **options)
 
-    monkeypatch.setattr(roofline_stages, "Engine", engine)
-    assert set(roofline_stages.world_stages(tiny_world, "cpu").stages) == {"dynamics", "decode", "encode"}
-    assert asked == ["reference"]
+def test_where_nothing_is_compiled_nothing_else_is_played(tiny_world: World) -> None:
+    assert roofline_stages.world_stages(tiny_world, "cpu").played == {}

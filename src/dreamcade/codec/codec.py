@@ -55,7 +55,8 @@ class Codec(nn.Module):
 
     def reduce(self, frames: Tensor) -> Tensor:
         """Frames `[N, 3, H, W]` in [−1, 1] → small pictures."""
-        return self.normalise(F.avg_pool2d(frames, self.config.reduction))
+        reduction = self.config.reduction
+        return self.normalise(F.avg_pool2d(frames, reduction) if reduction > 1 else frames)
 
     def normalise(self, pictures: Tensor) -> Tensor:
         """Small pictures with colours in [−1, 1] → as the networks see them."""
