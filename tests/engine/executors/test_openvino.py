@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -121,3 +126,14 @@ def test_what_openvino_cannot_do_is_played_by_pytorch(
     assert "aten::unheard_of" in caplog.text
     with pytest.raises(RuntimeError, match="unheard_of"):
         Engine(tiny_world, device="cpu", kernels="openvino")
+
+
+def test_nobody_is_told(tmp_path: Path) -> None:
+    """Importing OpenVINO reports that, and leaves an identity in the home folder, unless it is kept from it."""
+    code = (
+        "import dreamcade.engine.executors.openvino, sys; print([m for m in sys.modules if 'openvino_telemetry' in m])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert list(tmp_path.iterdir()) == []

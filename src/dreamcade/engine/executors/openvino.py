@@ -12,11 +12,7 @@ import threading
 import warnings
 from typing import Any
 
-import openvino
 import torch
-from openvino import opset14
-from openvino.frontend import ConversionExtension, FrontEndManager, NodeContext
-from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import Tensor
 
 from dreamcade.codec import Codec
@@ -24,6 +20,7 @@ from dreamcade.dynamics import Dynamics
 from dreamcade.dynamics.dynamics import Abandoned, Context
 from dreamcade.dynamics.transformer import GoOn
 from dreamcade.engine.executors.graphs import Draw, Embed, Refine
+from dreamcade.engine.executors.openvino_runtime import TorchScriptPythonDecoder, frontend, openvino, opset
 
 _TYPES = {torch.float32: openvino.Type.f32, torch.int64: openvino.Type.i64}
 
@@ -114,17 +111,17 @@ def _run(request: Any, go_on: GoOn | None) -> None:
             raise Abandoned
 
 
-def convert(module: Embed | Refine | Draw) -> openvino.Model:
+def convert(module: Embed | Refine | Draw) -> Any:
     """A module's graph, for inputs of the shapes of its example."""
     example = module.example()
     # Warnings tell of branches that a trace takes once and for all, and that tracing is an old way; graphs hold still.
     with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
-        decoder = TorchScriptPythonDecoder(traced, example_input=example)  # the frontend does not hold it
-        frontend = FrontEndManager().load_by_framework("pytorch")
-        frontend.add_extension(ConversionExtension("aten::linalg_solve_ex", _solve))
-        model = frontend.convert(frontend.load(decoder))
+        decoder = TorchScriptPythonDecoder(traced, example_input=example)  # the reader does not hold it
+        reader = frontend.FrontEndManager().load_by_framework("pytorch")
+        reader.add_extension(frontend.ConversionExtension("aten::linalg_solve_ex", _solve))
+        model = reader.convert(reader.load(decoder))
     for parameter, tensor in zip(model.get_parameters(), example, strict=True):
         parameter.set_partial_shape(openvino.PartialShape(list(tensor.shape)))
         parameter.set_element_type(_TYPES[tensor.dtype])
@@ -132,8 +129,8 @@ def convert(module: Embed | Refine | Draw) -> openvino.Model:
     return model
 
 
-def _solve(node: NodeContext) -> list[Any]:
+def _solve(node: Any) -> list[Any]:
     """Small symmetric systems, made stiff: their inverse is as good as a solution."""
-    inverse = opset14.inverse(node.get_input(0), adjoint=False)
-    solved = opset14.matmul(inverse, node.get_input(1), False, False)
-    return [solved.output(0), opset14.constant(0, openvino.Type.i32).output(0)]
+    inverse = opset.inverse(node.get_input(0), adjoint=False)
+    solved = opset.matmul(inverse, node.get_input(1), False, False)
+    return [solved.output(0), opset.constant(0, openvino.Type.i32).output(0)]
