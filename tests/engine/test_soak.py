@@ -77,10 +77,10 @@ def resident_mb() -> float:
     return pages * 4096 / 2**20
 
 
-def soak(world: World, seconds: float, seed: int = 0) -> tuple[float, int]:
+def soak(world: World, seconds: float, seed: int = 0, kernels: str = "reference") -> tuple[float, int]:
     """Plays; returns by how many MB memory grew after warming up, and the number of frames."""
     chance = random.Random(seed)
-    engine = Engine(world, device="cpu", dtype=torch.float32)
+    engine = Engine(world, device="cpu", dtype=torch.float32, kernels=kernels)
     loop = GameLoop(engine, lambda pixels: pixels.tobytes())
     loop.start()
     players = [Player(engine, loop, None, chance)]
@@ -110,15 +110,19 @@ def soak(world: World, seconds: float, seed: int = 0) -> tuple[float, int]:
     return resident_mb() - before, frames + sum(player.frames for player in players)
 
 
-def test_a_short_soak(swift_world: World) -> None:
-    grown, frames = soak(swift_world, seconds=6)
+@pytest.mark.openvino
+@pytest.mark.parametrize("kernels", ["reference", "openvino"])
+def test_a_short_soak(swift_world: World, kernels: str) -> None:
+    grown, frames = soak(swift_world, seconds=5, kernels=kernels)
     assert frames > 30
     assert grown < GROWTH_MB
 
 
 @pytest.mark.long
-def test_ten_minutes(swift_world: World) -> None:
-    grown, frames = soak(swift_world, seconds=600)
+@pytest.mark.openvino
+@pytest.mark.parametrize("kernels", ["reference", "openvino"])
+def test_ten_minutes(swift_world: World, kernels: str) -> None:
+    grown, frames = soak(swift_world, seconds=600, kernels=kernels)
     print(f"{frames} frames, memory grew by {grown:.1f} MB")
     assert frames > 5000
     assert grown < GROWTH_MB
