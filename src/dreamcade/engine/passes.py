@@ -21,7 +21,7 @@ from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.session import Session
 from dreamcade.engine.slots import Slots
 from dreamcade.engine.stages import Stopwatch
-from dreamcade.kernels.choice import Kernels
+from dreamcade.kernels.choice import Kernels, using
 from dreamcade.world.world import World
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -38,6 +38,7 @@ class Passes:
         self.sampling_steps = sampling_steps
         self.codec = self._prepare(world.codec)
         self.dynamics = self._prepare(world.dynamics)
+        self._kernels = kernels
         self.executor = choose_executor(self.dynamics, self.codec, dtype, kernels, sampling_steps)
         self.dtype = self.executor.storage
         self.extrapolator = self._prepare(world.extrapolator).to(self.dtype) if world.extrapolator is not None else None
@@ -58,7 +59,8 @@ class Passes:
         rows = self.slots.index([s.row for s, _ in asked])
         actions = torch.from_numpy(np.stack([action for _, action in asked]))
         context = self.dynamics.context(self.slots.state, rows, self._cast(actions))
-        tokens = self.executor.sample(context, self._cast(noise), go_on)
+        with using(self._kernels):
+            tokens = self.executor.sample(context, self._cast(noise), go_on)
         latents = self.dynamics.to_latents(tokens)
         watch.stop()
         return [
@@ -133,7 +135,8 @@ class Passes:
                     one.watch.hold(self._drawing)
                     one.latent.record_stream(self._drawing)
             watch = Stopwatch(self.device)
-            pixels = self.executor.draw(torch.stack([d.latent for d in dreamed]))
+            with using(self._kernels):
+                pixels = self.executor.draw(torch.stack([d.latent for d in dreamed]))
             watch.stop()
             shown = pixels.cpu().numpy()  # on a GPU this waits for the work that is timed
         return [_frame(one, own, watch) for one, own in zip(dreamed, shown, strict=True)]

@@ -128,6 +128,7 @@ function figures(world) {
     ["picture", world.frame_size.join(" × ")],
     ["ticks a second", String(world.tick_rate)],
     ...(world.sampling_steps ? [["denoising steps", String(world.sampling_steps)]] : []), // a real game has none
+    ...(world.path ? [["runs on", world.path]] : []),
   ];
   // A card nests its metrics one level deep, how good the world is first; whole sentences belong on the card's own
   // page, not here.
