@@ -2,6 +2,7 @@
 
 from dreamcade.dynamics.config import DynamicsConfig
 from dreamcade.dynamics.dynamics import LOWEST_LEVEL, Abandoned, Context, Dynamics
+from dreamcade.dynamics.entries import Keeping
 from dreamcade.dynamics.extrapolation import ExtrapolationConfig, Extrapolator
 from dreamcade.dynamics.predictor import ActionPredictor, PredictorConfig
 from dreamcade.dynamics.state import DynamicsState
@@ -16,5 +17,6 @@ __all__ = [
     "DynamicsState",
     "ExtrapolationConfig",
     "Extrapolator",
+    "Keeping",
     "PredictorConfig",
 ]
