@@ -17,7 +17,7 @@ NEAR = {Bits.INT4: 0.15, Bits.INT8: 0.02, Bits.FP8: 0.06}
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_linear_layer(bits: Bits, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    whole = nn.Linear(67, 24)
+    whole = nn.Linear(67, 24).requires_grad_(False)
     packed = PackedLinear.of(whole, bits).to(dtype)
     x = torch.randn(2, 5, 67)
     y = packed(x.to(dtype))
@@ -38,7 +38,7 @@ def test_casting_leaves_what_is_packed_alone(bits: Bits) -> None:
 @pytest.mark.parametrize("bits", Bits)
 def test_a_convolution(bits: Bits) -> None:
     torch.manual_seed(0)
-    whole = nn.Conv2d(6, 9, 3, padding=1, stride=2, bias=False)
+    whole = nn.Conv2d(6, 9, 3, padding=1, stride=2, bias=False).requires_grad_(False)
     packed = PackedConv2d(whole, bits)
     x = torch.randn(2, 6, 8, 10)
     weight = unpack(packed.weight).view(9, 6, 3, 3)

@@ -211,10 +211,12 @@ def _product(
         at = k + inner
         a = tl.load(first + at[None, :], real[:, None] & (at < K)[None, :], 0)
         b = tl.load(second + at[:, None], there[None, :] & (at < K)[:, None], 0)
-        if not INTEGER:
+        if INTEGER:
+            sums = tl.dot(a, b, sums, out_dtype=tl.int32)
+        else:
             a, b = a.to(tl.float8e4nv, bitcast=True), b.to(tl.float8e4nv, bitcast=True)
-        # Hopper's own sums of float8 keep 14 bits: they are left after every block.
-        sums = tl.dot(a, b, sums, None, None, None if INTEGER else BLOCK_K, tl.int32 if INTEGER else tl.float32)
+            # Hopper's own sums of float8 keep 14 bits: they are left after every block.
+            sums = tl.dot(a, b, sums, max_num_imprecise_acc=BLOCK_K)
     scaled = sums.to(tl.float32) * tl.load(sizes + tokens, real, 0.0)[:, None]
     scaled *= tl.load(scale + outputs, there, 0.0)[None, :]
     if HAS_BIAS:
