@@ -38,7 +38,7 @@ def test_a_table_and_figures(folders: tuple[str, str], tmp_path: Path) -> None:
     quick = ("--windows", "1", "--ticks", "2", "--repeats", "1", "--json", str(tmp_path / "bits.json"))
     result = CliRunner().invoke(bench_app, ["bits", world, "--data", data, *quick], catch_exceptions=False)
     assert result.exit_code == 0
-    for words in ("persistence", "int4 everywhere", "smallest within 0.3 dB of float32", "1 threads"):
+    for words in ("persistence", "int4 everywhere", "intervals within 0.3 dB", "1 threads"):
         assert words in result.output
     assert json.loads((tmp_path / "bits.json").read_text())["rows"]["int8"]["pass_ms"] > 0
 

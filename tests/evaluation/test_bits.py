@@ -8,7 +8,7 @@ import pytest
 
 from dreamcade.core.errors import BadInputError
 from dreamcade.dataset.reader import Dataset
-from dreamcade.evaluation.bits import ALIKE, REFERENCE, bits_table, compare_bits, forms, smallest_within
+from dreamcade.evaluation.bits import ALIKE, REFERENCE, compare_bits, forms
 from dreamcade.world import World
 
 
@@ -23,6 +23,11 @@ def test_every_form_has_its_figures(figures: dict[str, Any]) -> None:
     assert rows[REFERENCE]["next_same"] == rows[REFERENCE]["rollout_same"] == ALIKE
     assert all(r["rollout_same"] < ALIKE for name, r in rows.items() if name != REFERENCE)
     assert rows["fp8"]["pass_ms"] is None and rows["int8"]["pass_ms"] > 0
+    assert rows[REFERENCE]["loss_next_interval"] == rows[REFERENCE]["loss_rollout_interval"] == (0.0, 0.0)
+    for row in rows.values():
+        low, high = row["loss_rollout_interval"]
+        assert low <= row["loss_rollout"] <= high
+        assert row["loss_next"] == pytest.approx(rows[REFERENCE]["next_real"] - row["next_real"])
     assert figures["persistence"]["next_real"] > 0
 
 
@@ -35,16 +40,6 @@ def test_fewer_bits_are_fewer_bytes(figures: dict[str, Any]) -> None:
     }.items():
         sizes = [rows[name][part] for name in order]
         assert sizes == sorted(set(sizes), reverse=True), part
-
-
-def test_the_smallest_within_a_budget(figures: dict[str, Any]) -> None:
-    rows = figures["rows"]
-    least = smallest_within(figures, 1000.0)
-    assert rows[least]["bytes"] == min(r["bytes"] for r in rows.values())
-    changed = {**figures, "rows": {n: {**r, "next_real": 20.0 + (n == REFERENCE)} for n, r in rows.items()}}
-    assert smallest_within(changed, 0.3) == REFERENCE
-    assert bits_table(changed, 0.3)[-1] == "smallest within 0.3 dB of float32: float32, 100% of its bytes"
-    assert any("no speed: emulated" in line for line in bits_table(figures, 0.3))
 
 
 def test_a_recording_of_another_game(tiny_world: World, racing_data: Dataset) -> None:

@@ -16,7 +16,9 @@ def bits(
     windows: Annotated[int, typer.Option(min=1, help="Stretches of play whose pictures are compared.")] = 8,
     ticks: Annotated[int, typer.Option(min=1, help="Ticks of each.")] = 16,
     repeats: Annotated[int, typer.Option(min=1, help="Turns of the timing; the least counts.")] = 20,
-    budget_db: Annotated[float, typer.Option(min=0, help="PSNR that the smallest form may lose.")] = 0.3,
+    budget_db: Annotated[
+        float, typer.Option(min=0, help="PSNR that the smallest form may lose, its interval included.")
+    ] = 0.3,
     seed: Annotated[int, typer.Option(min=0, help="Same seed: same windows and noise.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
 ) -> None:
@@ -32,7 +34,8 @@ def bits(
     from dreamcade.core.device import cpu_threads, keep_freed_memory
     from dreamcade.core.files import expect_writable, write_json
     from dreamcade.dataset.reader import Dataset
-    from dreamcade.evaluation.bits import bits_table, compare_bits
+    from dreamcade.evaluation.bits import compare_bits
+    from dreamcade.evaluation.bits_table import bits_table
     from dreamcade.evaluation.machine import machine_name
     from dreamcade.world.world import World
 

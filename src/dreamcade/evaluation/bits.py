@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dreamcade.core.device import fast_dtype
 from dreamcade.core.types import Pixels
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dynamics import Keeping
-from dreamcade.evaluation.metrics import Progress, psnr
+from dreamcade.evaluation.metrics import Progress, mean_interval, psnr
 from dreamcade.evaluation.skipping import Playground
 from dreamcade.evaluation.subjects import eligible_windows
 from dreamcade.evaluation.windows import Window, choose_windows, expect_its_game
@@ -63,14 +64,19 @@ def forms() -> dict[str, Form]:
 @dataclass(frozen=True, slots=True)
 class Row:
     """Figures of one form. PSNR in dB: `next` frame and mean over the rollout, against the game and against float32
-    (at most `ALIKE` a picture). Bytes of weights and of one session's memory; milliseconds, None where a CPU emulates
-    the format."""
+    (at most `ALIKE` a picture); `loss_…` is what float32 has more of against the game, window by window, and the 95 %
+    interval of its mean over episodes. Bytes of weights and of one session's memory; milliseconds, None where a CPU
+    emulates the format."""
 
     next_real: float
     rollout_real: float
     last_real: float
     next_same: float
     rollout_same: float
+    loss_next: float
+    loss_next_interval: tuple[float, float]
+    loss_rollout: float
+    loss_rollout_interval: tuple[float, float]
     dynamics_bytes: int
     codec_bytes: int
     memory_bytes: int
@@ -101,7 +107,7 @@ def compare_bits(
         track = hall.roll()
         shown = [hall.show(track, w) for w in range(hall.count)]
         same = same or shown
-        rows[name] = _judge(hall, shown, same)
+        rows[name] = _judge(hall, shown, same, [w.episode.name for w in chosen])
         halls[name] = _Runner(hall)
         if at == 0:
             persistence = _persistence(dataset, chosen, hall.real)
@@ -114,14 +120,22 @@ def compare_bits(
     }  # fmt: skip
 
 
-def _judge(hall: Playground, shown: Sequence[Pixels], same: Sequence[Pixels]) -> Row:
-    real = np.stack([psnr(frames, truth) for frames, truth in zip(shown, hall.real, strict=True)])
+def _judge(hall: Playground, shown: Sequence[Pixels], same: Sequence[Pixels], episodes: Sequence[str]) -> Row:
+    real, best = (
+        np.stack([psnr(frames, truth) for frames, truth in zip(made, hall.real, strict=True)]) for made in (shown, same)
+    )
     full = np.stack([np.minimum(psnr(a, b), ALIKE) for a, b in zip(shown, same, strict=True)])
     return Row(
         float(real[:, 0].mean()), float(real.mean()), float(real[:, -1].mean()), float(full[:, 0].mean()),
-        float(full.mean()), weight_bytes(hall.dynamics), weight_bytes(hall.codec),
+        float(full.mean()), *_loss(best[:, 0] - real[:, 0], episodes), *_loss((best - real).mean(1), episodes),
+        weight_bytes(hall.dynamics), weight_bytes(hall.codec),
         hall.dynamics.new_state(1).memory_bytes, None, None,
     )  # fmt: skip
+
+
+def _loss(each: NDArray[np.float64], episodes: Sequence[str]) -> tuple[float, tuple[float, float]]:
+    """Mean over windows, and its interval: the same windows and noise twice, so that only the format differs."""
+    return float(each.mean()), mean_interval(each, episodes)
 
 
 def _persistence(dataset: Dataset, windows: Sequence[Window], real: Sequence[Pixels]) -> dict[str, float]:
@@ -167,32 +181,3 @@ def _race(runners: dict[str, _Runner], repeats: int, progress: Progress) -> dict
 
 def _timed(row: Row, pass_ms: float | None, decode_ms: float | None) -> Row:
     return Row(**{**asdict(row), "pass_ms": pass_ms, "decode_ms": decode_ms})
-
-
-def smallest_within(figures: dict[str, Any], budget: float) -> str:
-    """The name of the smallest form that loses at most `budget` dB against the game, on next frames and on rollouts."""
-    rows = figures["rows"]
-    best = rows[REFERENCE]
-    judged = ("next_real", "rollout_real")
-    kept: list[str] = [name for name, row in rows.items() if all(best[k] - row[k] <= budget for k in judged)]
-    return min(kept, key=lambda name: int(rows[name]["bytes"]))
-
-
-def bits_table(figures: dict[str, Any], budget: float) -> list[str]:
-    """One line a form, and what they come to."""
-    rows, still = figures["rows"], figures["persistence"]
-    wide = max(map(len, rows))
-    lines = [
-        f"{'':{wide}}  next, rollout, last: dB | same next, rollout | MB dyn codec | memory KB | ms pass  decode",
-        f"{'persistence':{wide}}  {still['next_real']:5.2f} {still['rollout_real']:5.2f} {still['last_real']:5.2f}",
-    ]
-    for name, r in rows.items():
-        ms = "  no speed: emulated" if r["pass_ms"] is None else f"{r['pass_ms']:8.2f} {r['decode_ms']:7.2f}"
-        lines.append(
-            f"{name:{wide}}  {r['next_real']:5.2f} {r['rollout_real']:5.2f} {r['last_real']:5.2f}  "
-            f"{r['next_same']:8.2f} {r['rollout_same']:7.2f}  {r['dynamics_bytes'] / 1e6:7.2f} "
-            f"{r['codec_bytes'] / 1e6:5.2f}  {r['memory_bytes'] / 1e3:9.1f}  {ms}"
-        )
-    least = smallest_within(figures, budget)
-    share = rows[least]["bytes"] / rows[REFERENCE]["bytes"]
-    return [*lines, f"smallest within {budget:g} dB of float32: {least}, {share:.0%} of its bytes"]
