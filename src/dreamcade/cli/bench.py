@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dreamcade.cli.ablation import ablation
+from dreamcade.cli.bits import bits
 from dreamcade.cli.options import Device, KernelPath, Steps, play_options
 from dreamcade.cli.roofline import roofline
 from dreamcade.cli.stage_bars import stage_bars
@@ -27,6 +28,7 @@ def bench() -> None:
 
 
 bench_app.command()(ablation)
+bench_app.command()(bits)
 bench_app.command()(roofline)
 
 

@@ -5,6 +5,7 @@ from dreamcade.dynamics.diffusion_config import PRESETS, DiffusionTransformerCon
 from dreamcade.dynamics.diffusion_state import DiffusionState
 from dreamcade.dynamics.diffusion_transformer import DiffusionTransformer
 from dreamcade.dynamics.dynamics import LOWEST_LEVEL, Abandoned, Context, Dynamics
+from dreamcade.dynamics.entries import Keeping
 from dreamcade.dynamics.extrapolation import ExtrapolationConfig, Extrapolator
 from dreamcade.dynamics.predictor import ActionPredictor, PredictorConfig
 from dreamcade.dynamics.state import DynamicsState
@@ -23,5 +24,6 @@ __all__ = [
     "DynamicsState",
     "ExtrapolationConfig",
     "Extrapolator",
+    "Keeping",
     "PredictorConfig",
 ]

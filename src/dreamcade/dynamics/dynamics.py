@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.attention import MemoryAttention
 from dreamcade.dynamics.config import DynamicsConfig
+from dreamcade.dynamics.entries import Keeping
 from dreamcade.dynamics.motion import TERMS
 from dreamcade.dynamics.movement import Movement
 from dreamcade.dynamics.state import DynamicsState
@@ -88,6 +89,8 @@ class Dynamics(nn.Module):
     def __init__(self, config: DynamicsConfig) -> None:
         super().__init__()
         self.config = config
+        self.keeping = Keeping.FULL
+        """How the states that it makes store their memory; chosen when a world is loaded, no part of its config."""
         self.register_buffer("centre", torch.zeros(config.tokens, config.latent_channels))
         self.register_buffer("deviation", torch.ones(config.latent_channels))
         self.embed_recent = nn.Linear(config.recent * config.latent_channels, config.width)
@@ -115,7 +118,7 @@ class Dynamics(nn.Module):
     def new_state(self, batch: int) -> DynamicsState:
         """Empty state of `batch` rows on the weights' device."""
         weight = self.leave.weight
-        return DynamicsState(self.config, batch, weight.device, weight.dtype)
+        return DynamicsState(self.config, batch, weight.device, weight.dtype, self.keeping)
 
     @torch.no_grad()
     def fit(self, latents: Tensor, importance: Tensor | None = None) -> None:
@@ -277,8 +280,7 @@ class Dynamics(nn.Module):
         state.tokens[rows, number % self.config.recent] = tokens.to(state.tokens)
         for i, attention in enumerate(self.memory_attentions()):
             keys, values = attention.entries(tokens[:, None], state.actions[rows, -1:])
-            state.keys[rows, i, number % self.config.memory] = keys[:, 0]
-            state.values[rows, i, number % self.config.memory] = values[:, 0]
+            state.remember(rows, i, number % self.config.memory, keys[:, 0], values[:, 0])
         state.count[rows] = number + 1
 
     def context_from_frames(self, frames: Tensor, led: Tensor, filled: Tensor, actions: Tensor) -> Context:

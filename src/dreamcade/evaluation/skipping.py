@@ -68,15 +68,18 @@ class Scores:
 class Playground:
     """Windows of held-out play, ready to be continued time and again under the recorded actions and the same noise.
 
-    The real frames stay in memory: 25 MB a second and window at 720×480.
+    The real frames stay in memory: 25 MB a second and window at 720×480. In the fast format unless another `dtype` is
+    asked for.
     """
 
-    def __init__(self, world: World, dataset: Dataset, windows: Sequence[Window], ticks: int, seed: int) -> None:
+    def __init__(
+        self, world: World, dataset: Dataset, windows: Sequence[Window], ticks: int, seed: int,
+        dtype: torch.dtype | None = None,
+    ) -> None:  # fmt: skip
         self.ticks, self.count = ticks, len(windows)
-        device = torch.device("cpu")
-        self.dtype = fast_dtype(device)
+        self.dtype = dtype or fast_dtype(torch.device("cpu"))
         self.dynamics = self._own(world.dynamics)
-        self._codec = self._own(world.codec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.codec = self._own(world.codec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         spans = [(w.newest + 1, w.newest + 1 + ticks) for w in windows]
         self.real = [dataset.frames(w.episode, *span) for w, span in zip(windows, spans, strict=True)]
         taken = [dataset.actions(w.episode, w.newest, w.newest + ticks) for w in windows]
@@ -91,7 +94,7 @@ class Playground:
     ) -> Track:
         """Continues the first `windows` windows (all by default), skipping by `method` where `guard` lets it."""
         count = windows or self.count
-        state = self._start(count)
+        state = self.start(count)
         in_a_row = torch.zeros(count)
         kept: list[list[Tensor]] = []
         for tick in range(self.ticks):
@@ -105,10 +108,14 @@ class Playground:
                 self._skip(state, rows[skip], actions[skip], method)
             in_a_row = torch.where(skip, in_a_row + 1, 0)
             if not bool(skip.all()):
-                self.dynamics.step(state, rows[~skip], actions[~skip], self._noise[tick][:, :count][:, ~skip])
+                self.dynamics.step(state, rows[~skip], actions[~skip], self.noise(tick)[:, :count][:, ~skip])
             kept.append([state.recent(rows)[:, 0].clone(), skip, distance, bend])
         tokens, skipped, distances, bends = (torch.stack(tensors) for tensors in zip(*kept, strict=True))
         return Track(tokens, skipped, distances, bends)
+
+    def noise(self, tick: int) -> Tensor:
+        """Of every window, `[steps, W, L, c]`."""
+        return self._noise[tick]
 
     def glance(self, track: Track, ticks: NDArray[np.intp]) -> NDArray[np.float64]:
         """PSNR in dB against the real frames at some `ticks` only, `[len(ticks), W]`."""
@@ -154,11 +161,11 @@ class Playground:
 
     def milliseconds(self, method: Method | None) -> float:
         """What a tick of one window costs: a skip by `method`, or a full pass. The median of a few."""
-        state, row, took = self._start(1), torch.zeros(1, dtype=torch.int64), []
+        state, row, took = self.start(1), torch.zeros(1, dtype=torch.int64), []
         for tick in range(min(self.ticks, TIMED)):
             actions, began = self.actions[tick, :1], time.perf_counter()
             if method is None:
-                self.dynamics.step(state, row, actions, self._noise[tick][:, :1])
+                self.dynamics.step(state, row, actions, self.noise(tick)[:, :1])
             else:
                 self._skip(state, row, actions, method)
             took.append(1000 * (time.perf_counter() - began))
@@ -168,7 +175,7 @@ class Playground:
     def draw(self, tokens: Tensor) -> Pixels:
         """Tokens `[T, L, c]` → frames uint8 `[T, H, W, 3]`. One at a time: on a CPU the maps fill the caches."""
         latents = self.dynamics.to_latents(tokens.to(self.dtype))
-        return np.concatenate([self._codec.decode_pixels(latent[None]).numpy() for latent in latents])
+        return np.concatenate([self.codec.decode_pixels(latent[None]).numpy() for latent in latents])
 
     @torch.inference_mode()
     def _skip(self, state: DynamicsState, rows: Tensor, actions: Tensor, method: Method) -> None:
@@ -179,7 +186,8 @@ class Playground:
     def _own(self, module: ModuleT) -> ModuleT:
         return copy.deepcopy(module).eval().requires_grad_(False).to(self.dtype)
 
-    def _start(self, count: int) -> DynamicsState:
+    def start(self, count: int) -> DynamicsState:
+        """The first `count` windows as they begin, each time anew."""
         state = self.dynamics.new_state(count)
         for name, tensor in state.tensors().items():
             tensor.copy_(self._begin.tensors()[name][:count])
@@ -190,7 +198,7 @@ class Playground:
         for row, window in enumerate(windows):
             frames, actions = window.context(dataset)
             led = np.concatenate([np.zeros_like(actions[:1]), actions[:-1]])
-            for latent, action in zip(encode_pixels(self._codec, frames), torch.from_numpy(led), strict=True):
+            for latent, action in zip(encode_pixels(self.codec, frames), torch.from_numpy(led), strict=True):
                 self.dynamics.observe(state, torch.tensor([row]), latent[None], action[None].to(self.dtype))
         return state
 

@@ -27,6 +27,7 @@ from dreamcade.dynamics import (
     Extrapolator,
     PredictorConfig,
 )
+from dreamcade.kernels.packed_layers import PackedLayer
 from dreamcade.world.aside import aside
 from dreamcade.world.bundle import check_files, file_hash, half_precision, load_weights, write_tensors
 from dreamcade.world.card import model_card
@@ -154,6 +155,8 @@ class World:
         """
         folder = Path(folder)
         check_target(folder)
+        if any(isinstance(m, PackedLayer) for part in (self.codec, self.dynamics) for m in part.modules()):
+            raise BadInputError("a world in few bits is made to be played; save the one that it was made of")
         with atomic_folder(folder) as temporary:
             for file, module in self._modules().items():
                 tensors = module.state_dict()
