@@ -8,12 +8,11 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from dreamcade.core.errors import BadInputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Kernels(enum.StrEnum):
@@ -57,11 +56,17 @@ def using(kernels: Kernels | str) -> Iterator[None]:
 
 
 def fuses(tensor: Tensor) -> bool:
-    """Whether an operation on this tensor runs as a Triton kernel."""
-    chosen = _chosen.get()
+    """Whether an operation on this tensor runs as a Triton kernel. What `torch.compile` traces keeps the answer of when
+    it was traced."""
+    chosen = _now()
     if chosen is Kernels.AUTO:
         return tensor.is_cuda and not tensor.requires_grad and has_triton()
     return chosen is Kernels.TRITON
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _now() -> Kernels:
+    return _chosen.get()
 
 
 @cache
