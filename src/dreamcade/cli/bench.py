@@ -9,6 +9,7 @@ import typer
 
 from dreamcade.cli.ablation import ablation
 from dreamcade.cli.options import Device, KernelPath, Steps, play_options
+from dreamcade.cli.paper import paper
 from dreamcade.cli.roofline import roofline
 from dreamcade.cli.stage_bars import stage_bars
 
@@ -28,6 +29,7 @@ def bench() -> None:
 
 bench_app.command()(ablation)
 bench_app.command()(roofline)
+bench_app.command()(paper)
 
 
 @bench_app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -45,11 +45,16 @@ class Drawing(Protocol):
 
 
 class ConvolutionalDrawing:
-    """A convolutional decoder: ours, fused, or any other function from latents to frames of about [−1, 1]."""
+    """A convolutional decoder as any function of it from latents to frames of about [−1, 1]."""
 
-    def __init__(self, module: nn.Module, decoder: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, module: ConvolutionalDecoder, decoder: Callable[[Tensor], Tensor]) -> None:
         self.module = module
         self._decoder = decoder
+
+    @classmethod
+    def fused(cls, module: ConvolutionalDecoder) -> ConvolutionalDrawing:
+        """In fused kernels, with the weights that it has now."""
+        return cls(module, FusedDecoder(module))
 
     def decode(self, latents: Tensor) -> Tensor:
         return self._decoder(latents.to(DTYPE, memory_format=torch.channels_last))
@@ -90,30 +95,23 @@ def sampled_in(model: DiffusionTransformer, steps: int) -> DiffusionTransformer:
     return other
 
 
-def build_drawing(
-    preset: PaperPreset, device: torch.device, decoder: str = CONVOLUTIONAL, state: Mapping[str, Tensor] | None = None
-) -> Drawing:
-    """Raises `BadInputError` for a decoder that there is not. `state`: weights for the convolutional one."""
+def build_drawing(preset: PaperPreset, device: torch.device, decoder: str = CONVOLUTIONAL) -> Drawing:
+    """Raises `BadInputError` for a decoder that there is not."""
     if decoder not in DECODERS:
         raise BadInputError(f"decoder must be one of {', '.join(DECODERS)}; got {decoder!r}")
     if decoder == CONVOLUTIONAL:
-        plain = plain_decoder(preset, device, state)
-        return ConvolutionalDrawing(plain, FusedDecoder(plain))
-    with _seeded():
+        return ConvolutionalDrawing.fused(plain_decoder(preset, device))
+    with seeded():
         codec = Codec(preset.light()).eval().requires_grad_(False)
     codec.to(device, DTYPE)
     codec.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return LightDrawing(codec)
 
 
-def plain_decoder(
-    preset: PaperPreset, device: torch.device, state: Mapping[str, Tensor] | None = None
-) -> ConvolutionalDecoder:
-    """The convolutional decoder in plain PyTorch, with the same random weights every time or with those of `state`."""
-    with _seeded():
+def plain_decoder(preset: PaperPreset, device: torch.device) -> ConvolutionalDecoder:
+    """The convolutional decoder in plain PyTorch, with the same random weights every time."""
+    with seeded():
         plain = ConvolutionalDecoder(preset.convolutional()).eval().requires_grad_(False)
-    if state is not None:
-        plain.load_state_dict(dict(state))
     return plain.to(device, DTYPE)
 
 
@@ -123,8 +121,11 @@ def weight_bytes(module: nn.Module) -> int:
 
 
 @contextmanager
-def _seeded() -> Iterator[None]:
+def seeded() -> Iterator[None]:
     """Random numbers of a generator that begins anew; the caller's goes on as if nothing had been drawn."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(0)  # the CPU's only
+    try:
         yield
+    finally:
+        torch.set_rng_state(before)
