@@ -1,5 +1,6 @@
 """The recipes run from the real game to an evaluated bundle, at toy size, and go on where they were stopped."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest.importorskip("gymnasium", reason="recording CarRacing needs the extra 'games'")
 
@@ -72,3 +74,51 @@ def test_the_ladder_on_a_gpu(tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "out/ladder-racing.json").read_text())
     assert next(iter(figures["rungs"])) == "baseline" and figures["rungs"]["all"]["fps"] > 0
     assert (tmp_path / "out/ladder-racing.png").stat().st_size > 10_000
+
+
+PAPER = {
+    "PRESETS": "paper-platformer", "ATTENTIONS": "full", "DECODERS": "convolutional", "STEPS": "1", "SHRINK": "15",
+    "SECONDS_EACH": "0.1", "BLOCKS": "16x8x12u", "WORLDS": "", "TESTS": "tests/evaluation/paper",
+    "PAPER": "--threads 1", "ROOFLINE": "--threads 1 --repeats 1", "OMP_NUM_THREADS": "1",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_papers_engine_on_a_gpu_in_slices(tmp_path: Path) -> None:
+    script = str(RECIPES / "gpu/paper.sh")
+    first = run(script, str(tmp_path), SLICE="0", **PAPER)
+    assert first.returncode == 75 and "before blocks was complete; call it again" in first.stdout
+    done = run(script, str(tmp_path), **PAPER)
+    assert done.returncode == 0, done.stdout + done.stderr
+    read = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in (
+        "blocks", "parity-paper-platformer", "paper-platformer-full-convolutional", "bytes-paper-platformer",
+        "roofline-paper-platformer",
+    )}  # fmt: skip
+    assert read["blocks"]["16x8x12u"]["times"]["fused"]["block_ms"] != 0
+    for errors in read["parity-paper-platformer"]["errors"].values():
+        assert 0 < errors["fused"] < 0.05 and 0 < errors["eager"] < 0.05
+    counted = read["bytes-paper-platformer"]["counted"]["decode"]
+    assert 0 < counted["fused"] < counted["eager"] and "ncu" not in read["bytes-paper-platformer"]
+    assert read["paper-platformer-full-convolutional"]["frames"]["1"]["fps"] > 0
+    assert list(read["roofline-paper-platformer"]["stages"]) == ["dynamics", "decode"]
+    assert "skipped" in (tmp_path / "tests-evaluation-paper.log").read_text() or torch.cuda.is_available()
+    # What is done is not done again; what fails is told, and does not stop the rest.
+    (tmp_path / "blocks.log").unlink()
+    failed = run(script, str(tmp_path), **PAPER | {"BLOCKS": "nonsense"})
+    assert failed.returncode == 1 and "blocks failed with exit code 1" in failed.stdout
+    assert "paper-platformer" not in failed.stdout and "1 measurement failed" in (tmp_path / "status.txt").read_text()
+
+
+def test_counters_of_ncu_are_summed() -> None:
+    spec = importlib.util.spec_from_file_location("paper_kernels", RECIPES / "gpu/paper_kernels.py")
+    assert spec and spec.loader
+    paper_kernels = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(paper_kernels)
+    lines = [
+        '"ID","Kernel Name","Metric Name","Metric Unit","Metric Value"',
+        '"0","conv","dram__bytes_read.sum","byte","1,024"',
+        '"0","conv","dram__bytes_write.sum","byte","512"',
+        '"1","norm","dram__bytes_read.sum","byte","100"',
+        '"1","norm","dram__bytes_write.sum","byte","8"',
+    ]
+    assert paper_kernels.sum_counters(lines) == {"read": 1124, "written": 520, "kernels": 2}

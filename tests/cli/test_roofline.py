@@ -46,7 +46,7 @@ def test_a_world_end_to_end(tiny_world: World, tmp_path: Path) -> None:
 def test_a_registered_preset(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, x = nn.Linear(8, 8), torch.ones(4, 8)
 
-    def preset(device: torch.device) -> Subject:
+    def preset(device: torch.device, steps: int | None, shrink: int) -> Subject:
         return Subject("toy-preset", {"decode": lambda: layer(x)}, {"layer": layer}, device)
 
     monkeypatch.setitem(roofline_stages.PRESETS, "toy-preset", preset)
@@ -55,9 +55,21 @@ def test_a_registered_preset(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.exit_code == 0 and "layer linear" in result.stdout
 
 
+def test_the_papers_engine(tmp_path: Path) -> None:
+    figures = tmp_path / "roofline.json"
+    arguments = ["roofline", "paper-racing", "--shrink", "15", "--device", "cpu", "--repeats", "1", "--threads", "1"]
+    result = CliRunner().invoke(bench_app, [*arguments, "--json", str(figures)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    stages = json.loads(figures.read_text())["stages"]
+    assert list(stages) == ["dynamics", "decode"]
+    names = {operation["name"] for stage in stages.values() for operation in stage["operations"]}
+    assert "blocks.attention.project linear" in names and any("conv2d" in name for name in names)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["racing", "--shrink", "2"], "only a preset can be shrunk (paper-racing, paper-platformer)"),
         (["rascing"], "did you mean 'racing'?"),
         (["racing", "--device", "gpu0"], "unknown device"),
         (["racing", "--json", "/proc/nowhere/x.json"], "cannot write"),

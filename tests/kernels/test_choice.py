@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from dreamcade.core.errors import BadInputError
-from dreamcade.kernels.choice import Kernels, fuses, using
+from dreamcade.kernels.choice import fuses, using
+from dreamcade.kernels.names import Kernels
 
 
 def test_a_cpu_runs_the_references_unless_told_otherwise() -> None:

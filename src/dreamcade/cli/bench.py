@@ -10,6 +10,7 @@ import typer
 from dreamcade.cli.ablation import ablation
 from dreamcade.cli.bits import bits
 from dreamcade.cli.options import Device, KernelPath, Steps, play_options
+from dreamcade.cli.paper import paper
 from dreamcade.cli.roofline import roofline
 from dreamcade.cli.stage_bars import stage_bars
 
@@ -30,6 +31,7 @@ def bench() -> None:
 bench_app.command()(ablation)
 bench_app.command()(bits)
 bench_app.command()(roofline)
+bench_app.command()(paper)
 
 
 @bench_app.command()

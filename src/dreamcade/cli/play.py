@@ -32,7 +32,7 @@ def play(
     Example: dreamcade play racing --port 8800
     """
     # Imported here: `dreamcade --help` needs neither a web server nor PyTorch.
-    from dreamcade.kernels.choice import Kernels
+    from dreamcade.kernels.names import Kernels
     from dreamcade.server.app import Limits
     from dreamcade.server.arcade import Arcade, load_stage
     from dreamcade.server.listen import address_of, bind, network_address, serve

@@ -19,6 +19,7 @@ def roofline(
     threads: Annotated[int | None, typer.Option(min=1, help="Of a CPU; none: all cores of this process.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
     steps: Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")] = None,
+    shrink: Annotated[int, typer.Option(min=1, help="Make a preset about so many times smaller each way.")] = 1,
 ) -> None:
     """Count and time every operation of a frame, against what this machine could do: see the memory wall.
 
@@ -32,7 +33,7 @@ def roofline(
 
     for file in filter(None, (json, plot)):
         expect_writable(file)
-    subject = stages_of(name, device, steps, threads)
+    subject = stages_of(name, device, steps, threads, shrink)
     with stage_bars() as progress:
         found = measure_roofline(
             subject.name,

@@ -20,7 +20,7 @@ from dreamcade.engine.passes import Passes
 from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.session import Session, check_seed
 from dreamcade.engine.snapshot import check_world, unpack
-from dreamcade.kernels.choice import Kernels
+from dreamcade.kernels.names import Kernels
 from dreamcade.world.aside import aside
 from dreamcade.world.world import World
 

@@ -21,7 +21,8 @@ from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.session import Session
 from dreamcade.engine.slots import Slots
 from dreamcade.engine.stages import Stopwatch
-from dreamcade.kernels.choice import Kernels, using
+from dreamcade.kernels.choice import using
+from dreamcade.kernels.names import Kernels
 from dreamcade.world.world import World
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from dreamcade.evaluation.ceilings import Ceilings, dtype_name
-from dreamcade.kernels.choice import Kernels
+from dreamcade.kernels.names import Kernels
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from dreamcade.evaluation.machine import machine_name
 from dreamcade.evaluation.metrics import Progress
 from dreamcade.evaluation.roofline import Operations, Roofline, Stage
 from dreamcade.evaluation.roofline_trace import Call, Trace, time_calls, trace
-from dreamcade.kernels.choice import Kernels, using
+from dreamcade.kernels.choice import using
+from dreamcade.kernels.names import Kernels
 
 WARM_UPS = 3
 _SHORT = {"scaled_dot_product_attention": "sdpa"}

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import nn
 
 from dreamcade.core.device import cpu_threads, resolve_device
+from dreamcade.core.errors import BadInputError
 from dreamcade.engine.engine import Engine
-from dreamcade.kernels.choice import Kernels
+from dreamcade.evaluation.paper.models import build_drawing, build_dynamics, sampled_in
+from dreamcade.evaluation.paper.presets import PAPER_PRESETS, paper_preset
+from dreamcade.evaluation.paper.stages import fill_memory
+from dreamcade.kernels.names import Kernels
 from dreamcade.world.world import World
 
 
@@ -28,22 +33,47 @@ class Subject:
     """What plays them, for people."""
 
 
-PRESETS: dict[str, Callable[[torch.device], Subject]] = {}
-"""Models that are no worlds, by name: a function that builds one on a device."""
+Preset = Callable[[torch.device, int | None, int], Subject]
+"""Builds a model that is no world on a device, with so many sampling steps (none: its own), shrunk so many times."""
 
 
-def stages_of(name: str, device: str = "auto", steps: int | None = None, threads: int | None = None) -> Subject:
-    """A preset by its name, or a world: a shipped name, a folder or a hub id. PyTorch is set to so many `threads`, or,
-    with none, to all cores of this process.
+def stages_of(
+    name: str, device: str = "auto", steps: int | None = None, threads: int | None = None, shrink: int = 1
+) -> Subject:
+    """A preset by its name, which can be shrunk, or a world: a shipped name, a folder or a hub id. PyTorch is set to so
+    many `threads`, or, with none, to all cores of this process.
 
-    Raises `UnknownNameError` or `WorldError`, as `World.load` does.
+    Raises `UnknownNameError` or `WorldError`, as `World.load` does, and `BadInputError` for a shrunk world.
     """
     if name in PRESETS:
-        subject = PRESETS[name](resolve_device(device))
+        subject = PRESETS[name](resolve_device(device), steps, shrink)
+    elif shrink != 1:
+        raise BadInputError(f"only a preset can be shrunk ({', '.join(PRESETS)}); {name!r} is a world")
     else:
         subject = world_stages(World.load(name), device, steps)
     torch.set_num_threads(threads or cpu_threads())
     return subject
+
+
+def paper_stages(name: str, device: torch.device, steps: int | None = None, shrink: int = 1) -> Subject:
+    """The paper's engine with random weights, one step if nothing is said: the dynamics' frame, cache write included,
+    and its decoding to pixels by the convolutional decoder, in plain PyTorch (fused kernels cannot be looked into)."""
+    preset = paper_preset(name, shrink)
+    dynamics, drawing = sampled_in(build_dynamics(preset, device), steps or 1), build_drawing(preset, device)
+    state, config = dynamics.new_state(1), dynamics.config
+    fill_memory(dynamics, state)
+    actions = torch.zeros(1, config.action_size, device=device)
+    noise = torch.randn(len(config.sampling_levels), 1, config.tokens, config.token_size, device=device)
+    latents = torch.randn(1, *preset.latent_shape, device=device)
+    stages = {
+        "dynamics": lambda: dynamics.step(state, actions, noise),
+        "decode": lambda: drawing.to_pixels(drawing.decode(latents)),
+    }
+    return Subject(name, stages, {"dynamics": dynamics, "decoder": drawing.module}, device)
+
+
+PRESETS: dict[str, Preset] = {name: partial(paper_stages, name) for name in PAPER_PRESETS}
+"""Models that are no worlds, by name."""
 
 
 def world_stages(world: World, device: str = "auto", steps: int | None = None) -> Subject:

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import contextvars
-import enum
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from dreamcade.core.errors import BadInputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
-class Kernels(enum.StrEnum):
-    """What a caller can ask for."""
-
-    AUTO = "auto"
-    """Fused kernels where the device and the shapes have them, else the references."""
-    REFERENCE = "reference"
-    """Plain PyTorch, everywhere."""
-    TRITON = "triton"
-    """Triton's kernels, everywhere; on a CPU only under its interpreter (`TRITON_INTERPRET=1`), which is for tests."""
-    OPENVINO = "openvino"
-    """Whole networks compiled by OpenVINO, on a CPU; single operations are the references."""
-
-    @classmethod
-    def named(cls, name: str) -> Kernels:
-        """Raises `BadInputError` for an unknown one."""
-        try:
-            return cls(name)
-        except ValueError as error:
-            raise BadInputError(f"unknown kernels {name!r}; use {', '.join(cls)}") from error
-
+from dreamcade.kernels.names import Kernels
 
 _chosen: contextvars.ContextVar[Kernels] = contextvars.ContextVar("kernels", default=Kernels.AUTO)
 
@@ -57,11 +34,17 @@ def using(kernels: Kernels | str) -> Iterator[None]:
 
 
 def fuses(tensor: Tensor) -> bool:
-    """Whether an operation on this tensor runs as a Triton kernel."""
-    chosen = _chosen.get()
+    """Whether an operation on this tensor runs as a Triton kernel. What `torch.compile` traces keeps the answer of when
+    it was traced."""
+    chosen = _now()
     if chosen is Kernels.AUTO:
         return tensor.is_cuda and not tensor.requires_grad and has_triton()
     return chosen is Kernels.TRITON
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _now() -> Kernels:
+    return _chosen.get()
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,44 +15,56 @@ from dreamcade.dynamics.transformer import GoOn
 from dreamcade.engine.executors.eager import EagerExecutor
 
 logger = logging.getLogger(__name__)
+Made = TypeVar("Made")
 _WARM_UPS = 3
 """Calls before a capture: libraries choose their algorithms, Triton compiles and tunes."""
 
 
-class Captured:
-    """A function of tensors that are always the same places: copies come in, the graph is replayed, copies go out.
+class Replay(Generic[Made]):
+    """A function of no arguments that reads and writes tensors that stay where they are: captured once, one launch
+    since, whose result is always the same tensors. On a CPU, which has no graphs, the function itself runs.
 
-    On a CPU, which has no graphs, the function itself runs on those places.
+    To capture it, it is run first: what it changes, the caller restores.
     """
 
-    def __init__(self, function: Callable[..., Tensor], examples: Sequence[Tensor]) -> None:
+    def __init__(self, function: Callable[[], Made], device: torch.device) -> None:
         self._function = function
-        self._inputs = [tensor.clone() for tensor in examples]
         self._graph: torch.cuda.CUDAGraph | None = None
-        if self._inputs[0].is_cuda:
-            self._capture()
+        if device.type == "cuda":
+            self._capture(device)
+
+    def __call__(self) -> Made:
+        if self._graph is None:
+            return self._function()
+        self._graph.replay()
+        return self._made
+
+    def _capture(self, device: torch.device) -> None:
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(_WARM_UPS):
+                self._function()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        # Another thread may be drawing meanwhile: what it does must not end this capture.
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            self._made = self._function()
+        self._graph = graph
+
+
+class Captured:
+    """A function of tensors that are always the same places: copies come in, the graph is replayed, copies go out."""
+
+    def __init__(self, function: Callable[..., Tensor], examples: Sequence[Tensor]) -> None:
+        self._inputs = [tensor.clone() for tensor in examples]
+        self._replay = Replay(lambda: function(*self._inputs), self._inputs[0].device)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """What the function would return, bit for bit, in a tensor of its own."""
         for place, tensor in zip(self._inputs, inputs, strict=True):
             place.copy_(tensor)
-        if self._graph is None:
-            return self._function(*self._inputs).clone()
-        self._graph.replay()
-        return self._output.clone()
-
-    def _capture(self) -> None:
-        stream = torch.cuda.Stream(self._inputs[0].device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(_WARM_UPS):
-                self._function(*self._inputs)
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        # Another thread may be drawing meanwhile: what it does must not end this capture.
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            self._output = self._function(*self._inputs)
-        self._graph = graph
+        return self._replay().clone()
 
 
 class CapturedExecutor:

@@ -15,7 +15,7 @@ from dreamcade.dynamics import Dynamics
 from dreamcade.engine.executors.capture import CapturedExecutor
 from dreamcade.engine.executors.eager import EagerExecutor
 from dreamcade.engine.executors.executor import Executor
-from dreamcade.kernels.choice import Kernels
+from dreamcade.kernels.names import Kernels
 
 logger = logging.getLogger(__name__)
 _MEASURED = {"x86_64", "AMD64"}

@@ -1,0 +1,73 @@
+"""`dreamcade bench paper`: the engine of arXiv 2602.00608 at full size, on whatever device there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dreamcade.cli.options import Device
+from dreamcade.cli.stage_bars import stage_bars
+
+
+def paper(
+    preset: Annotated[str, typer.Argument(help="paper-racing (720x480) or paper-platformer (256x256).")],
+    attention: Annotated[str, typer.Option(help="factorised or full.")] = "factorised",
+    decoder: Annotated[str, typer.Option(help="convolutional (as the paper's) or light (our own).")] = "convolutional",
+    steps: Annotated[str, typer.Option(help="Denoising steps to measure, by commas.")] = "1,2,4",
+    shrink: Annotated[int, typer.Option(min=1, help="About so many times smaller each way, for a small machine.")] = 1,
+    weights: Annotated[str, typer.Option(help="Number format of the dynamics' weights.")] = "bf16",
+    seconds: Annotated[float, typer.Option(min=0.0, help="For each group of figures, about.")] = 10.0,
+    unfused: Annotated[bool, typer.Option(help="Also time the same networks in PyTorch's own operations …")] = True,
+    compiled: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="… and compiled; neither: only on CUDA.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw them into this PNG.")] = None,
+    device: Device = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Of a CPU; none: all cores of this process.")] = None,
+) -> None:
+    """Frames a second of the paper's engine with random weights, where they go, and the machine's own ceilings.
+
+    Example: dreamcade bench paper paper-racing --shrink 8 --seconds 3
+    """
+    # Imported here: `dreamcade --help` needs no PyTorch.
+    import torch
+
+    from dreamcade.core.device import cpu_threads, expect_compiler, resolve_device
+    from dreamcade.core.files import atomic_path, expect_writable, write_json
+    from dreamcade.evaluation.paper.bench import PaperPlan, bench_paper
+    from dreamcade.evaluation.paper.presets import paper_preset
+    from dreamcade.evaluation.paper.table import paper_lines
+
+    for file in filter(None, (json, plot)):
+        expect_writable(file)
+    if plot:  # before the measurement: it needs an extra
+        from dreamcade.evaluation.paper.plot import plot_paper
+    where = resolve_device(device)
+    if compiled and where.type == "cpu":
+        expect_compiler()
+    torch.set_num_threads(threads or cpu_threads())
+    plan = PaperPlan(
+        paper_preset(preset, shrink), attention, decoder, _whole_numbers(steps), weights, seconds,
+        unfused, where.type == "cuda" if compiled is None else compiled,
+    )  # fmt: skip
+    with stage_bars() as progress:
+        figures = bench_paper(plan, where, progress)
+    if json:
+        write_json(json, figures)
+    if plot:
+        with atomic_path(plot) as temporary:
+            temporary.write_bytes(plot_paper(figures))
+    for line in paper_lines(figures):
+        typer.echo(line)
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    from dreamcade.core.errors import BadInputError
+
+    parts = text.replace(",", " ").split()
+    if not parts or not all(part.isdigit() for part in parts):
+        raise BadInputError(f"--steps takes whole numbers by commas, as in 1,2,4; got {text!r}")
+    return tuple(dict.fromkeys(int(part) for part in parts))

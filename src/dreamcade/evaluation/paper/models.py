@@ -1,0 +1,131 @@
+"""The models of a preset, with random weights: speed does not depend on what they have learnt."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from dreamcade.codec.codec import Codec
+from dreamcade.codec.convolutional import ConvolutionalDecoder
+from dreamcade.codec.fused_convolutional import FusedDecoder
+from dreamcade.core.errors import BadInputError
+from dreamcade.dynamics.diffusion_config import FACTORISED
+from dreamcade.dynamics.diffusion_transformer import DiffusionTransformer
+from dreamcade.evaluation.paper.presets import CONVOLUTIONAL, DECODERS, PaperPreset, sampling_levels
+
+DTYPE = torch.bfloat16
+"""Of weights and of what flows between layers, on every device: the paper's."""
+WEIGHTS: dict[str, Callable[[DiffusionTransformer], DiffusionTransformer]] = {"bf16": lambda model: model}
+"""How the dynamics' weights are kept, by name: a function of the bfloat16 model."""
+LEAVE_SPREAD = 0.002
+"""Deviation of the last layer's weights, which start at zero: so that every frame differs from the one before."""
+
+
+class Drawing(Protocol):
+    """Latents → pixels, in two parts that can be timed."""
+
+    @property
+    def module(self) -> nn.Module:
+        """What holds the weights."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents float32 `[B, c, h, w]` → frames as the decoder leaves them."""
+        ...
+
+    def to_pixels(self, decoded: Tensor) -> Tensor:
+        """These → uint8 `[B, H, W, 3]`, contiguous."""
+        ...
+
+
+class ConvolutionalDrawing:
+    """A convolutional decoder as any function of it from latents to frames of about [−1, 1]."""
+
+    def __init__(self, module: ConvolutionalDecoder, decoder: Callable[[Tensor], Tensor]) -> None:
+        self.module = module
+        self._decoder = decoder
+
+    @classmethod
+    def fused(cls, module: ConvolutionalDecoder) -> ConvolutionalDrawing:
+        """In fused kernels, with the weights that it has now."""
+        return cls(module, FusedDecoder(module))
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self._decoder(latents.to(DTYPE, memory_format=torch.channels_last))
+
+    def to_pixels(self, decoded: Tensor) -> Tensor:
+        pixels = decoded.permute(0, 2, 3, 1).float().mul_(127.5).add_(128.0).clamp_(0, 255)
+        return pixels.to(torch.uint8).contiguous()
+
+
+class LightDrawing:
+    """Our own codec's decoder."""
+
+    def __init__(self, codec: Codec) -> None:
+        self.module = codec
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.module.decode_cells(latents.to(DTYPE))
+
+    def to_pixels(self, decoded: Tensor) -> Tensor:
+        return self.module.arrange(decoded)
+
+
+def build_dynamics(
+    preset: PaperPreset, device: torch.device, attention: str = FACTORISED, weights: str = "bf16"
+) -> DiffusionTransformer:
+    """Raises `BadInputError` for an attention or weights that there are not."""
+    if weights not in WEIGHTS:
+        raise BadInputError(f"weights must be one of {', '.join(WEIGHTS)}; got {weights!r}")
+    model = DiffusionTransformer.random(preset.dynamics(attention), device, DTYPE)
+    model.leave.weight.normal_(std=LEAVE_SPREAD, generator=torch.Generator(device).manual_seed(1))
+    return WEIGHTS[weights](model)
+
+
+def sampled_in(model: DiffusionTransformer, steps: int) -> DiffusionTransformer:
+    """The same model, its weights shared, that samples in so many steps."""
+    other = copy.copy(model)
+    other.config = dataclasses.replace(model.config, sampling_levels=sampling_levels(steps))
+    return other
+
+
+def build_drawing(preset: PaperPreset, device: torch.device, decoder: str = CONVOLUTIONAL) -> Drawing:
+    """Raises `BadInputError` for a decoder that there is not."""
+    if decoder not in DECODERS:
+        raise BadInputError(f"decoder must be one of {', '.join(DECODERS)}; got {decoder!r}")
+    if decoder == CONVOLUTIONAL:
+        return ConvolutionalDrawing.fused(plain_decoder(preset, device))
+    with seeded():
+        codec = Codec(preset.light()).eval().requires_grad_(False)
+    codec.to(device, DTYPE)
+    codec.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return LightDrawing(codec)
+
+
+def plain_decoder(preset: PaperPreset, device: torch.device) -> ConvolutionalDecoder:
+    """The convolutional decoder in plain PyTorch, with the same random weights every time."""
+    with seeded():
+        plain = ConvolutionalDecoder(preset.convolutional()).eval().requires_grad_(False)
+    return plain.to(device, DTYPE)
+
+
+def weight_bytes(module: nn.Module) -> int:
+    """Of all parameters and buffers."""
+    return sum(t.nbytes for t in (*module.parameters(), *module.buffers()))
+
+
+@contextmanager
+def seeded() -> Iterator[None]:
+    """Random numbers of a generator that begins anew; the caller's goes on as if nothing had been drawn."""
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(0)  # the CPU's only
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)
