@@ -97,7 +97,8 @@ def paper_comparison(figures: Mapping[str, Any]) -> list[str]:
 def machine_line(figures: Mapping[str, Any]) -> str:
     kernels = "Triton kernels" if figures["kernels"] == "triton" else "no Triton here: the fused path is the reference"
     graphs = "one CUDA graph a frame" if figures["graphs"] else "no graphs, and pipelined is one after the other"
-    return f"{figures['machine']}, {figures['threads']} threads; {kernels}; {graphs}"
+    threads = "1 thread" if figures["threads"] == 1 else f"{figures['threads']} threads"
+    return f"{figures['machine']}, {threads}; {kernels}; {graphs}"
 
 
 def _frame_table(figures: Mapping[str, Any]) -> Table:
