@@ -14,8 +14,8 @@ from dreamcade.evaluation import ceilings
 def test_a_shrunk_preset_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ceilings.MATRIX, "cpu", 128)
     figures, picture = tmp_path / "out" / "paper.json", tmp_path / "out" / "paper.png"
-    arguments = ["paper", "paper-racing", "--shrink", "15", "--steps", "1,2", "--seconds", "0.2", "--device", "cpu"]
-    arguments += ["--threads", "1", "--json", str(figures), "--plot", str(picture)]
+    arguments = ["paper", "paper-racing", "--shrink", "15", "--steps", "1,2", "--seconds", "0.1", "--device", "cpu"]
+    arguments += ["--threads", "1", "--no-unfused", "--json", str(figures), "--plot", str(picture)]
     result = CliRunner().invoke(bench_app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert "26.4 FPS on 8 devices" in result.stdout

@@ -24,3 +24,10 @@ def test_a_cpu_runs_the_references_unless_told_otherwise() -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(BadInputError, match=r"unknown kernels 'cuda'; use auto, reference, triton"), using("cuda"):
         pass
+
+
+def test_a_compiler_sees_the_references() -> None:
+    torch._dynamo.reset()
+    asked = torch.compile(lambda x: x + 1 if fuses(x) else x - 1, backend="eager", fullgraph=True)
+    with using(Kernels.TRITON):
+        assert asked(torch.zeros(1)) == -1

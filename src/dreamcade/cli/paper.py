@@ -48,6 +48,8 @@ def paper(
     where = resolve_device(device)
     if compiled and where.type == "cpu":
         expect_compiler()
+    if where.type == "cuda":
+        torch.cuda.set_device(where)  # streams, graphs and Triton's launches take the current one
     torch.set_num_threads(threads or cpu_threads())
     plan = PaperPlan(
         paper_preset(preset, shrink), attention, decoder, _whole_numbers(steps), weights, seconds,

@@ -34,17 +34,14 @@ def using(kernels: Kernels | str) -> Iterator[None]:
 
 
 def fuses(tensor: Tensor) -> bool:
-    """Whether an operation on this tensor runs as a Triton kernel. What `torch.compile` traces keeps the answer of when
-    it was traced."""
-    chosen = _now()
+    """Whether an operation on this tensor runs as a Triton kernel. What `torch.compile` traces does not: the compiler
+    sees the references, and fuses them itself."""
+    if torch.compiler.is_dynamo_compiling():
+        return False
+    chosen = _chosen.get()
     if chosen is Kernels.AUTO:
         return tensor.is_cuda and not tensor.requires_grad and has_triton()
     return chosen is Kernels.TRITON
-
-
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _now() -> Kernels:
-    return _chosen.get()
 
 
 @cache

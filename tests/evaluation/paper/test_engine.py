@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from dreamcade.core.errors import BadInputError
+from dreamcade.evaluation.paper import models
 from dreamcade.evaluation.paper.engine import PaperEngine
 from dreamcade.evaluation.paper.models import build_drawing, build_dynamics, sampled_in
 from dreamcade.evaluation.paper.pipeline import PipelinedEngine
 from dreamcade.evaluation.paper.presets import ATTENTIONS, DECODERS, PaperPreset, paper_preset
+from dreamcade.evaluation.paper.stages import fill_memory
 from dreamcade.kernels.choice import using
 
 TOY = paper_preset("paper-racing", 15)
@@ -68,6 +70,24 @@ def test_a_frame_reacts_to_its_action_and_to_its_noise() -> None:
         engine.frame(*one)
         frames.append(engine.buffers.latents.clone())
     assert not torch.equal(frames[0], frames[1]) and not torch.equal(frames[0], frames[2])
+
+
+def test_fused_kernels_make_the_frames_of_the_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under Triton's interpreter, which cannot multiply bfloat16."""
+    pytest.importorskip("triton")
+    monkeypatch.setattr(models, "DTYPE", torch.float32)
+    engine = build(paper_preset("paper-platformer", 30), CPU, "full", "convolutional", steps=1)
+    (given,) = inputs(engine, 1)
+    frames = {}
+    for kernels in ("reference", "triton"):
+        engine.reset()
+        with using(kernels):
+            fill_memory(engine.dynamics, engine.state)
+            engine.frame(*given)
+        frames[kernels] = engine.buffers.latents.clone(), engine.buffers.pixels.int()
+    torch.testing.assert_close(*(latents for latents, _ in frames.values()), rtol=1e-4, atol=1e-5)
+    one, other = (pixels for _, pixels in frames.values())
+    assert (one - other).abs().max() <= 1 and one.float().std() > 1
 
 
 def test_models_of_other_step_counts_share_their_weights() -> None:

@@ -84,7 +84,7 @@ def dynamics_sides(
 
 def with_compiled_blocks(model: DiffusionTransformer) -> DiffusionTransformer:
     """The same model, weights shared, with blocks that `torch.compile` has fused: compiled once for all of them, each
-    whole, to what `kernels.choice` says when it first runs."""
+    whole, from the references."""
     other = copy.copy(model)
     other._modules = dict(model._modules)
     other.blocks = nn.ModuleList(_compiled(block) for block in model.blocks)
@@ -103,7 +103,7 @@ def build_sides(sides: Mapping[str, Callable[[], Work]]) -> tuple[dict[str, Work
     for name, build in sides.items():
         try:
             built[name] = build()
-        except (RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
+        except RuntimeError as error:
             failed[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
     return built, failed
 

@@ -39,15 +39,15 @@ def _stack(bars: Any, row: int, stages: Mapping[str, Any], steps: int, key: str)
 
 
 def _rates(rates: Any, figures: Mapping[str, Any]) -> None:
-    """Frames a second in turn and pipelined; the paper's, on all of its devices, as a line."""
+    """Frames a second in turn and pipelined; at full size, the paper's on all of its devices as a line."""
     steps = list(figures["frames"])
     sides = (-0.2, "fps", "in turn", "#2563eb"), (0.2, "pipelined_fps", "pipelined", "#16a34a")
     for shift, key, label, colour in sides:
         heights = [figures["frames"][count][key] for count in steps]
         rates.bar([place + shift for place in range(len(steps))], heights, 0.4, color=colour, label=label)
     paper = figures["paper"]
-    label = f"the paper, {paper['devices']} devices" + (" (full size)" if figures["shrink"] > 1 else "")
-    rates.axhline(paper["fps"], color="#0f172a", ls="--", lw=1, label=label)
+    if figures["shrink"] == 1:
+        rates.axhline(paper["fps"], color="#0f172a", ls="--", lw=1, label=f"the paper, {paper['devices']} devices")
     rates.set(title="FPS on this device", xlabel="steps", xticks=range(len(steps)))
     rates.set_xticklabels(steps)
     rates.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.22))

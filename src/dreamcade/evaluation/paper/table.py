@@ -58,8 +58,10 @@ def explanations(figures: Mapping[str, Any]) -> list[str]:
     peak, copied = ceilings["flops_per_second"]["bfloat16"], ceilings["memory_bytes_per_second"]
     steps = next(iter(figures["frames"]))
     frame = figures["frames"][steps]
+    once = ["Only first runs were timed, one of each: give it more --seconds."] if frame["rounds"] == 1 else []
     gone = ", ".join(f"{name} {ms:.2f}" for name, ms in where_it_goes(figures, steps) if ms >= 0.01)
     return [
+        *once,
         f"Ceilings of the same run: {peak / 1e12:.3g} TFLOP/s in a large bf16 product, {copied / 1e9:.4g} GB/s in a "
         "large copy.",
         "Floor: arithmetic, or weights, caches and frames moved once, whichever takes longer. Of peak, of copy: the "
@@ -97,7 +99,8 @@ def paper_comparison(figures: Mapping[str, Any]) -> list[str]:
 def machine_line(figures: Mapping[str, Any]) -> str:
     kernels = "Triton kernels" if figures["kernels"] == "triton" else "no Triton here: the fused path is the reference"
     graphs = "one CUDA graph a frame" if figures["graphs"] else "no graphs, and pipelined is one after the other"
-    return f"{figures['machine']}, {figures['threads']} threads; {kernels}; {graphs}"
+    threads = "1 thread" if figures["threads"] == 1 else f"{figures['threads']} threads"
+    return f"{figures['machine']}, {threads}; {kernels}; {graphs}"
 
 
 def _frame_table(figures: Mapping[str, Any]) -> Table:
