@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +123,11 @@ def test_counters_of_ncu_are_summed() -> None:
         '"1","norm","dram__bytes_write.sum","byte","8"',
     ]
     assert paper_kernels.sum_counters(lines) == {"read": 1124, "written": 520, "kernels": 2}
+
+
+def test_a_gpu_machine_needs_no_openvino() -> None:
+    script = RECIPES / "gpu/requirements.py"
+    done = run(sys.executable, str(script), str(RECIPES.parent / "pyproject.toml"), "games,dev")
+    names = {re.split(r"[^\w-]", line)[0] for line in done.stdout.splitlines()}
+    assert {"torch", "ale-py", "gymnasium", "pytest", "playwright", "triton"} <= names
+    assert not {"openvino", "dreamcade"} & names

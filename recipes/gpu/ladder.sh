@@ -9,11 +9,7 @@ wheels=${2:-}
 work=${WORK:-/tmp/dreamcade-ladder}
 mkdir -p "$out" "$work"
 if ! command -v dreamcade >/dev/null; then
-  if [ -n "$wheels" ]; then
-    pip install --quiet --no-index --find-links "$wheels" -e "$root[games,train]"
-  else
-    pip install --quiet -e "$root[games,train]"
-  fi
+  "$root/recipes/gpu/install.sh" games,train "$wheels"
 fi
 # shellcheck disable=SC2086  # several options
 for world in ${WORLDS:-racing doom}; do

@@ -67,7 +67,7 @@ install() {
 
 if ! command -v dreamcade >/dev/null; then
   # Without diffusers the decoder is compared with our own in plain PyTorch.
-  install -e "$root[train,paper]" || install -e "$root[train]" || exit 1
+  "$root/recipes/gpu/install.sh" train,paper "$wheels" || "$root/recipes/gpu/install.sh" train "$wheels" || exit 1
 fi
 python -c "import hypothesis, pytest" 2>/dev/null || install pytest hypothesis ||
   echo "pytest and hypothesis are missing here: the tests will fail"

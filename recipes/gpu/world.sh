@@ -71,11 +71,7 @@ finish() {
 }
 
 if ! command -v dreamcade >/dev/null; then
-  if [ -n "$wheels" ]; then
-    pip install --quiet --no-index --find-links "$wheels" -e "$root[games,train]" || exit 1
-  else
-    pip install --quiet -e "$root[games,train]" || exit 1
-  fi
+  "$root/recipes/gpu/install.sh" games,train "$wheels" || exit 1
 fi
 
 if [ -n "${INSTALL:-}" ]; then
