@@ -54,3 +54,10 @@ def test_a_taken_port_is_refused_with_another_one(app: typer.Typer, tiny_world: 
 @pytest.mark.parametrize("option", [("--port", "70000"), ("--players", "0"), ("--steps", "0")])
 def test_numbers_out_of_range_are_refused(app: typer.Typer, option: tuple[str, str]) -> None:
     assert CliRunner().invoke(app, list(option)).exit_code == 2
+
+
+def test_unknown_kernels_are_refused(app: typer.Typer, tiny_world: World, tmp_path: Path) -> None:
+    tiny_world.save(tmp_path / "toy")
+    error = error_of(app, str(tmp_path / "toy"), "--kernels", "fast")
+    assert isinstance(error, BadInputError)
+    assert "use auto, reference" in str(error)

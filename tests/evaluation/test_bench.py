@@ -50,3 +50,17 @@ def test_wiggle_stays_in_range_and_moves(tiny_world: World) -> None:
     assert actions[:, 0].min() < -0.9
     assert actions[:, 0].max() > 0.9
     assert set(np.unique(actions[:, 1])) == {0.0, 1.0}
+
+
+def test_two_paths_take_turns(tiny_world: World) -> None:
+    said: list[str] = []
+    figures = bench_play(
+        tiny_world, 1.2, True, encode, device="cpu", kernels="reference", against="auto",
+        progress=lambda what, done, total: said.append(what),
+    )  # fmt: skip
+    assert figures["path"] == figures["against"]["path"]  # tests compile nothing unless they are marked
+    assert min(figures["fps"], figures["against"]["fps"]) > 0
+    assert figures["frames"] == round(figures["fps"] * 1.2)
+    assert any("turn 4 of 4" in line for line in said)
+    with pytest.raises(BadInputError, match="unknown kernels"):
+        bench_play(tiny_world, 1.0, True, encode, device="cpu", against="quick")

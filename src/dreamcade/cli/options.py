@@ -9,7 +9,7 @@ import typer
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Steps = Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")]
 KernelPath = Annotated[
-    str, typer.Option("--kernels", help="auto (the quickest here), openvino, triton, or reference (plain PyTorch).")
+    str, typer.Option("--kernels", help="auto (the quickest here), openvino, or reference (plain PyTorch).")
 ]
 
 

@@ -31,6 +31,8 @@ def roofline(
     from dreamcade.evaluation.roofline_stages import stages_of
     from dreamcade.evaluation.roofline_table import roofline_lines
 
+    if plot:
+        from dreamcade.evaluation.roofline_plot import plot_roofline  # before anything is measured: it needs an extra
     for file in filter(None, (json, plot)):
         expect_writable(file)
     subject = stages_of(name, device, steps, threads, shrink)
@@ -48,8 +50,6 @@ def roofline(
     if json:
         write_json(json, found.to_json())
     if plot:
-        from dreamcade.evaluation.roofline_plot import plot_roofline
-
         with atomic_path(plot) as temporary:
             temporary.write_bytes(plot_roofline(found))
     for line in roofline_lines(found, top):

@@ -32,7 +32,7 @@ class Engine:
     caller's thread or, while a `GameLoop` plays, in the loop's two.
 
     `device` is auto, cpu, cuda or cuda:N; `sampling_steps` defaults to the world's; `dtype` to the fastest that the
-    device multiplies natively. `kernels` is auto (the quickest way that is here), openvino, triton or reference (plain
+    device multiplies natively. `kernels` is auto (the quickest way that is here), openvino or reference (plain
     PyTorch); `path` tells which it became. On a CPU, PyTorch is set to use all cores of this process.
     """
 
@@ -93,7 +93,7 @@ class Engine:
         return self.home.run(open_session, once=True)
 
     def restore_session(self, state: bytes) -> Session:
-        """A new session that continues a snapshot of this world, bit for bit on the same device and build.
+        """A new session that continues a snapshot of this world, bit for bit on the same device, kernels and build.
 
         Raises `BadInputError` for damaged or newer bytes, `WorldError` for another world's.
         """

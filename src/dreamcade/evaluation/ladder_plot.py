@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any
 
 from dreamcade.evaluation.plots import draw_figure, png_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _BELOW: dict[str, Any] = {"ncols": 3, "loc": "upper center", "bbox_to_anchor": (0.45, -0.08)}
 _SHARES = {"delivered": "#16a34a", "extrapolated": "#f59e0b", "computed": "#2563eb"}

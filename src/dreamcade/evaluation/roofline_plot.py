@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.text import Text
 
 from dreamcade.evaluation.ceilings import Ceilings, dtype_name
 from dreamcade.evaluation.plots import draw_figure, png_of
 from dreamcade.evaluation.roofline import Operations, Roofline, Stage
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 COLOURS = ("#2563eb", "#ea580c", "#16a34a", "#9333ea", "#db2777", "#0891b2")
 """Of the stages, in order."""

@@ -12,9 +12,10 @@ from torch import nn
 from dreamcade.core.device import cpu_threads, resolve_device
 from dreamcade.core.errors import BadInputError
 from dreamcade.engine.engine import Engine
-from dreamcade.evaluation.paper.models import build_drawing, build_dynamics, sampled_in
+from dreamcade.evaluation.paper.models import ConvolutionalDrawing, build_dynamics, plain_decoder, sampled_in
 from dreamcade.evaluation.paper.presets import PAPER_PRESETS, paper_preset
 from dreamcade.evaluation.paper.stages import fill_memory
+from dreamcade.kernels.choice import using
 from dreamcade.kernels.names import Kernels
 from dreamcade.world.world import World
 
@@ -57,19 +58,37 @@ def stages_of(
 
 def paper_stages(name: str, device: torch.device, steps: int | None = None, shrink: int = 1) -> Subject:
     """The paper's engine with random weights, one step if nothing is said: the dynamics' frame, cache write included,
-    and its decoding to pixels by the convolutional decoder, in plain PyTorch (fused kernels cannot be looked into)."""
-    preset = paper_preset(name, shrink)
-    dynamics, drawing = sampled_in(build_dynamics(preset, device), steps or 1), build_drawing(preset, device)
+    and its decoding to pixels by the convolutional decoder, in plain PyTorch (fused kernels cannot be looked into); as
+    played on a GPU, in fused kernels."""
+    preset, plain = paper_preset(name, shrink), plain_decoder(paper_preset(name, shrink), device)
+    dynamics, drawing = sampled_in(build_dynamics(preset, device), steps or 1), ConvolutionalDrawing(plain, plain)
     state, config = dynamics.new_state(1), dynamics.config
     fill_memory(dynamics, state)
     actions = torch.zeros(1, config.action_size, device=device)
     noise = torch.randn(len(config.sampling_levels), 1, config.tokens, config.token_size, device=device)
     latents = torch.randn(1, *preset.latent_shape, device=device)
-    stages = {
+    stages: dict[str, Callable[[], object]] = {
         "dynamics": lambda: dynamics.step(state, actions, noise),
         "decode": lambda: drawing.to_pixels(drawing.decode(latents)),
     }
-    return Subject(name, stages, {"dynamics": dynamics, "decoder": drawing.module}, device)
+    modules: dict[str, nn.Module] = {"dynamics": dynamics, "decoder": plain}
+    if device.type != "cuda":
+        return Subject(name, stages, modules, device)
+    fused = ConvolutionalDrawing.fused(plain)
+    played = {
+        "dynamics": stages["dynamics"],
+        "decode": lambda: fused.to_pixels(fused.decode(latents)),
+    }
+    fast = {stage: _on_fused_kernels(work) for stage, work in played.items()}
+    return Subject(name, stages, modules, device, fast, "Triton kernels")
+
+
+def _on_fused_kernels(work: Callable[[], object]) -> Callable[[], object]:
+    def run() -> object:
+        with using(Kernels.AUTO):
+            return work()
+
+    return run
 
 
 PRESETS: dict[str, Preset] = {name: partial(paper_stages, name) for name in PAPER_PRESETS}

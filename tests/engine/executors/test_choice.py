@@ -7,6 +7,7 @@ import torch
 
 from dreamcade.core.errors import BadInputError, MissingExtraError
 from dreamcade.engine import Engine
+from dreamcade.engine.executors import openvino
 from dreamcade.world import World
 
 
@@ -30,3 +31,22 @@ def test_on_this_processor_openvino_is_the_quickest(tiny_world: World, monkeypat
     assert Engine(tiny_world, device="cpu").path.startswith("OpenVINO, ")
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
     assert Engine(tiny_world, device="cpu").path.startswith("PyTorch, ")
+
+
+def test_a_world_has_no_triton_kernels(tiny_world: World) -> None:
+    with pytest.raises(BadInputError, match="no operation of a world is a Triton kernel"):
+        Engine(tiny_world, device="cpu", kernels="triton")
+
+
+@pytest.mark.openvino
+def test_an_error_without_words_is_named(
+    tiny_world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A plugin that fails to compile is noticed when the engine is made, not at the first frame."""
+
+    def fail(self: openvino.Graph) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(openvino.Graph, "compile", fail)
+    assert Engine(tiny_world, device="cpu").path.startswith("PyTorch, ")
+    assert "NotImplementedError" in caplog.text

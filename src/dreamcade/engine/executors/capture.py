@@ -41,11 +41,11 @@ class Replay(Generic[Made]):
 
     def _capture(self, device: torch.device) -> None:
         stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
+        stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UPS):
                 self._function()
-        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.current_stream(device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         # Another thread may be drawing meanwhile: what it does must not end this capture.
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
@@ -58,13 +58,15 @@ class Captured:
 
     def __init__(self, function: Callable[..., Tensor], examples: Sequence[Tensor]) -> None:
         self._inputs = [tensor.clone() for tensor in examples]
+        self._running = threading.Lock()
         self._replay = Replay(lambda: function(*self._inputs), self._inputs[0].device)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """What the function would return, bit for bit, in a tensor of its own."""
-        for place, tensor in zip(self._inputs, inputs, strict=True):
-            place.copy_(tensor)
-        return self._replay().clone()
+        with self._running:
+            for place, tensor in zip(self._inputs, inputs, strict=True):
+                place.copy_(tensor)
+            return self._replay().clone()
 
 
 class CapturedExecutor:
@@ -108,10 +110,11 @@ class CapturedExecutor:
             return None
         with self._capturing:
             if (what, rows) not in self._captured:
-                logger.info("capturing %s for %d at once: a moment, once", what, rows)
+                logger.warning("capturing %s for %d at once: a moment, once", what, rows)
                 try:
                     self._captured[what, rows] = Captured(function, examples)
                 except RuntimeError as error:
-                    logger.warning("%s cannot be captured (%s); it runs step by step", what, str(error).splitlines()[0])
+                    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                    logger.warning("%s cannot be captured (%s); it runs step by step", what, reason)
                     self._captured[what, rows] = None
             return self._captured[what, rows]

@@ -10,7 +10,7 @@ from functools import cache
 import torch
 
 from dreamcade.codec import Codec
-from dreamcade.core.errors import MissingExtraError
+from dreamcade.core.errors import BadInputError, MissingExtraError
 from dreamcade.dynamics import Dynamics
 from dreamcade.engine.executors.capture import CapturedExecutor
 from dreamcade.engine.executors.eager import EagerExecutor
@@ -25,18 +25,24 @@ _MEASURED = {"x86_64", "AMD64"}
 def choose_executor(dynamics: Dynamics, codec: Codec, dtype: torch.dtype, kernels: Kernels, steps: int) -> Executor:
     """Plays `dynamics` and `codec` (float32, in evaluation mode; taken over) where they are, in `dtype`.
 
-    Raises `MissingExtraError` where OpenVINO is asked for and not installed.
+    Raises `MissingExtraError` where OpenVINO is asked for and not installed, `BadInputError` for it on another device
+    than the CPU, and for Triton: a world is captured or compiled whole.
     """
     on_cpu = codec.mean.device.type == "cpu"
-    if kernels is Kernels.OPENVINO and not has_openvino():
-        raise MissingExtraError("--kernels openvino", "openvino")
+    if kernels is Kernels.TRITON:
+        raise BadInputError("no operation of a world is a Triton kernel; use --kernels auto, openvino or reference")
     if kernels is Kernels.OPENVINO:
+        if not on_cpu:
+            raise BadInputError("OpenVINO runs worlds on the CPU; use --device cpu, or --kernels auto")
+        if not has_openvino():
+            raise MissingExtraError("--kernels openvino", "openvino")
         return _openvino(dynamics, codec, dtype, steps)
     if kernels is Kernels.AUTO and on_cpu and has_openvino() and platform.machine() in _MEASURED:
         try:
             return _openvino(dynamics, codec, dtype, steps)
         except Exception as error:  # a network with an operation that OpenVINO does not know still plays
-            logger.warning("OpenVINO cannot run this world (%s); PyTorch does, slower", str(error).splitlines()[-1])
+            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+            logger.warning("OpenVINO cannot run this world (%s); PyTorch does, slower", reason)
     plain = EagerExecutor(dynamics.to(dtype), codec.to(dtype))
     return plain if on_cpu or kernels is Kernels.REFERENCE else CapturedExecutor(plain)
 

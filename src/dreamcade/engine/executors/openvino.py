@@ -39,9 +39,11 @@ class OpenVinoExecutor:
 
     def __init__(self, dynamics: Dynamics, codec: Codec, dtype: torch.dtype, steps: int) -> None:
         self._codec, self._dtype = codec, dtype
+        # Compiled now, and not when first asked for: where that fails, something else plays.
         self._embed = Graph(Embed(dynamics), dtype if dynamics.movement is None else torch.float32)
         self._refine = Graph(Refine(dynamics, steps), dtype)
         self._draw = Graph(Draw(codec), dtype)
+        self._embed.compile()
 
     @property
     def name(self) -> str:
@@ -81,6 +83,10 @@ class Graph:
             _run(request, go_on)
             return [torch.from_numpy(output.data).clone() for output in request.output_tensors]
 
+    def compile(self) -> None:
+        """For as many threads as PyTorch would use in this one."""
+        self._request(torch.get_num_threads())
+
     def _request(self, threads: int) -> Any:
         if threads not in self._requests:
             settings = {
@@ -103,12 +109,16 @@ def _run(request: Any, go_on: GoOn | None) -> None:
         request.infer(share_outputs=True)
         return
     request.start_async()
-    while not request.wait_for(_LOOK_AGAIN):
-        if not go_on():
+    done = False
+    try:
+        while not (done := request.wait_for(_LOOK_AGAIN)):
+            if not go_on():
+                raise Abandoned
+    finally:
+        if not done:
             request.cancel()
             with contextlib.suppress(RuntimeError):  # which says that it was cancelled
                 request.wait()
-            raise Abandoned
 
 
 def convert(module: Embed | Refine | Draw) -> Any:
