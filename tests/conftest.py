@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 from collections.abc import Callable
@@ -38,7 +39,10 @@ def _one_torch_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _plain_networks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """To compile a toy takes longer than to play it: only tests that are marked so do, and they compare the two."""
-    if request.node.get_closest_marker("openvino") is None:
+    marked = request.node.get_closest_marker("openvino") is not None
+    if marked and importlib.util.find_spec("openvino") is None:
+        pytest.skip("OpenVINO is not installed")
+    if not marked:
         monkeypatch.setattr("dreamcade.engine.executors.choice.has_openvino", lambda: False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -14,9 +15,13 @@ import torch
 from dreamcade.core.types import Pixels
 from dreamcade.dynamics.dynamics import Abandoned
 from dreamcade.engine import Engine
-from dreamcade.engine.executors import openvino
 from dreamcade.evaluation.metrics import psnr
 from dreamcade.world import World
+
+if importlib.util.find_spec("openvino") is None:
+    pytest.skip("OpenVINO is not installed", allow_module_level=True)
+
+from dreamcade.engine.executors import openvino
 
 pytestmark = pytest.mark.openvino
 
