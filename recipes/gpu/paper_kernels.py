@@ -102,7 +102,7 @@ def sum_counters(lines: list[str]) -> dict[str, Any]:
 def once(part: str, side: str, preset: str, shrink: str) -> None:
     work = part_of(part, preset, shrink)
     with using(SIDES[side]), torch.inference_mode():
-        for _ in range(3):  # compiles and tunes
+        for _ in range(3):  # compiles
             work()
         torch.cuda.synchronize()
         torch.cuda.profiler.start()

@@ -143,7 +143,7 @@ def _measure(
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Milliseconds of every turn, of frames and of stages."""
     sides: dict[str, Run] = {}
-    said = "compile, tune and capture" if device.type == "cuda" else "first frames"
+    said = "compile and capture" if device.type == "cuda" else "first frames"
     for done, steps in enumerate(plan.steps):
         progress(said, done, len(plan.steps))
         sides |= _frame_sides(sampled_in(built.model, steps), steps, built)
