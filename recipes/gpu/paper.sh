@@ -74,6 +74,7 @@ python -c "import hypothesis, pytest" 2>/dev/null || install pytest hypothesis |
 
 # shellcheck disable=SC2086  # several sizes
 measure blocks python "$kernels" blocks "$out/blocks.json" ${BLOCKS:-}
+measure operations python "$kernels" operations "$out/operations.json" paper-racing "$shrink"
 for preset in $presets; do
   measure "parity-$preset" python "$kernels" parity "$out/parity-$preset.json" "$preset" "$shrink"
 done

@@ -77,9 +77,8 @@ def test_the_light_decoder_has_no_peer() -> None:
     ("weights", "cache", "most"), [("bf16", 8, 0.03), ("int8", 8, 0.05), ("fp8", 16, 0.1), ("int4", 4, 0.4)]
 )
 def test_few_bits(weights: str, cache: int, most: float, figures: dict[str, Any]) -> None:
-    found = bench_paper(
-        PaperPlan(TOY, "factorised", "light", (1,), weights, cache, seconds=0.0), CPU, ceilings=small_machine
-    )
+    plan = PaperPlan(TOY, "factorised", "light", (1,), weights, cache, seconds=0.0)
+    found = bench_paper(plan, CPU, ceilings=small_machine)
     assert 0 < found["error"] < most and figures["error"] is None
     memory, before = found["memory_bytes"], figures["memory_bytes"]
     assert memory["caches"] < before["caches"] if cache < 16 else memory["caches"] == before["caches"]
