@@ -18,6 +18,7 @@ from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.diffusion_config import FACTORISED
 from dreamcade.dynamics.diffusion_transformer import DiffusionTransformer
 from dreamcade.evaluation.paper.presets import CONVOLUTIONAL, DECODERS, PaperPreset, sampling_levels
+from dreamcade.kernels.choice import has_triton
 from dreamcade.kernels.low_bits import multiplies_fp8
 from dreamcade.kernels.packed_layers import Bits
 from dreamcade.world.low_bits import pack_layers
@@ -136,7 +137,7 @@ def plain_decoder(preset: PaperPreset, device: torch.device) -> ConvolutionalDec
 
 def only_emulates(weights: str, device: torch.device) -> bool:
     """Whether the device computes what these weights give, but not in their number format: its speed says nothing."""
-    return weights == Bits.FP8 and not multiplies_fp8(device)
+    return weights == Bits.FP8 and not (multiplies_fp8(device) and has_triton())
 
 
 def weight_bytes(module: nn.Module) -> int:
