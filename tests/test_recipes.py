@@ -79,7 +79,8 @@ def test_the_ladder_on_a_gpu(tmp_path: Path) -> None:
 
 PAPER = {
     "PRESETS": "paper-platformer", "ATTENTIONS": "full", "DECODERS": "convolutional", "STEPS": "1", "SHRINK": "15",
-    "SECONDS_EACH": "0.1", "BLOCKS": "16x8x12u", "WORLDS": "", "TESTS": "tests/evaluation/paper",
+    "SECONDS_EACH": "0.1", "BLOCKS": "16x8x12u", "FEW_BITS": "fp8-16 int8-4", "WORLDS": "",
+    "TESTS": "tests/evaluation/paper",
     "PAPER": "--threads 1", "ROOFLINE": "--threads 1 --repeats 1", "OMP_NUM_THREADS": "1",
 }  # fmt: skip
 
@@ -93,7 +94,7 @@ def test_the_papers_engine_on_a_gpu_in_slices(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     read = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in (
         "blocks", "parity-paper-platformer", "paper-platformer-full-convolutional", "bytes-paper-platformer",
-        "roofline-paper-platformer",
+        "roofline-paper-platformer", "paper-racing-fp8-cache-16", "paper-racing-int8-cache-4", "operations",
     )}  # fmt: skip
     assert read["blocks"]["16x8x12u"]["times"]["fused"]["block_ms"] != 0
     for errors in read["parity-paper-platformer"]["errors"].values():
@@ -101,6 +102,11 @@ def test_the_papers_engine_on_a_gpu_in_slices(tmp_path: Path) -> None:
     counted = read["bytes-paper-platformer"]["counted"]["decode"]
     assert 0 < counted["fused"] < counted["eager"] and "ncu" not in read["bytes-paper-platformer"]
     assert read["paper-platformer-full-convolutional"]["frames"]["1"]["fps"] > 0
+    timed = read["operations"]["operations"]
+    assert len(timed) == 21 and all(one["ms"]["fused"] > 0 and not one["failed"] for one in timed.values())
+    for name, bits in (("fp8", 16), ("int8", 4)):
+        found = read[f"paper-racing-{name}-cache-{bits}"]
+        assert found["weights"] == name and found["cache_bits"] == bits and 0 < found["error"] < 0.5
     assert list(read["roofline-paper-platformer"]["stages"]) == ["dynamics", "decode"]
     assert "skipped" in (tmp_path / "tests-evaluation-paper.log").read_text() or torch.cuda.is_available()
     # What is done is not done again; what fails is told, and does not stop the rest.

@@ -4,7 +4,7 @@
 # It stops by itself after SLICE seconds and goes on from there when called again: exit code 75 says so, any other but 0
 # that something failed; what is in OUT already is not measured again. OUT gets a JSON file and a log of every
 # measurement, and plots. WHEELS is a folder of Python wheels for a machine without an index. PRESETS, ATTENTIONS,
-# DECODERS, STEPS and SECONDS_EACH narrow or lengthen `dreamcade bench paper`; SHRINK makes all of it a toy; BLOCKS
+# DECODERS, STEPS, FEW_BITS (fp8-16: weights in fp8, caches in 16 bits) and SECONDS_EACH narrow or lengthen `dreamcade bench paper`; SHRINK makes all of it a toy; BLOCKS
 # (128x480x720, 256x480x720u, …) are the decoder's blocks, WORLDS the shipped worlds whose rooflines are drawn, TESTS
 # the folders of tests of which those for a GPU run; PAPER and ROOFLINE are more options of the two commands.
 set -uo pipefail
@@ -74,6 +74,7 @@ python -c "import hypothesis, pytest" 2>/dev/null || install pytest hypothesis |
 
 # shellcheck disable=SC2086  # several sizes
 measure blocks python "$kernels" blocks "$out/blocks.json" ${BLOCKS:-}
+measure operations python "$kernels" operations "$out/operations.json" paper-racing "$shrink"
 for preset in $presets; do
   measure "parity-$preset" python "$kernels" parity "$out/parity-$preset.json" "$preset" "$shrink"
 done
@@ -86,6 +87,12 @@ for preset in $presets; do
         --steps "${STEPS:-1,2,4}" --seconds "${SECONDS_EACH:-15}" --json "$out/$name.json" --plot "$out/$name.png" ${PAPER:-}
     done
   done
+done
+for kept in ${FEW_BITS-fp8-16 int8-16 bf16-8 bf16-4}; do # weights and bits of the cache
+  name=paper-racing-${kept%-*}-cache-${kept#*-}
+  # shellcheck disable=SC2086  # several options
+  measure "$name" dreamcade bench paper paper-racing --weights "${kept%-*}" --cache "${kept#*-}" --shrink "$shrink" \
+    --steps 1 --seconds "${SECONDS_EACH:-15}" --json "$out/$name.json" ${PAPER:-}
 done
 for preset in $presets; do
   measure "bytes-$preset" python "$kernels" bytes "$out/bytes-$preset.json" "$preset" "$shrink"

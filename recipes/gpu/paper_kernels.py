@@ -1,6 +1,7 @@
 """What paper.sh measures of single kernels: the decoder's blocks, bytes off chip, errors. Figures go into a JSON file.
 
 python paper_kernels.py blocks OUT.json 128x480x720 256x480x720u …   milliseconds: fused, eager, compiled (u: upsampled)
+python paper_kernels.py operations OUT.json PRESET SHRINK             milliseconds of the dynamics' kernels, likewise
 python paper_kernels.py bytes OUT.json PRESET SHRINK                  bytes off chip: by ncu's counters, and counted
 python paper_kernels.py parity OUT.json PRESET SHRINK                 errors against float32: fused, eager
 python paper_kernels.py once PART SIDE PRESET SHRINK                  one run of a part, for ncu to look at
@@ -23,9 +24,11 @@ import torch
 from dreamcade.core.device import resolve_device
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.files import write_json
+from dreamcade.evaluation.ceilings import measure_ceilings
 from dreamcade.evaluation.machine import machine_name
 from dreamcade.evaluation.paper.counts import DECODE, PASS, stage_work
-from dreamcade.evaluation.paper.models import build_drawing, build_dynamics
+from dreamcade.evaluation.paper.kernel_timing import operations, time_operation
+from dreamcade.evaluation.paper.models import DTYPE, build_drawing, build_dynamics
 from dreamcade.evaluation.paper.presets import ATTENTIONS, CONVOLUTIONAL, paper_preset
 from dreamcade.evaluation.paper.stages import fill_memory, one_pass
 from dreamcade.kernels.choice import using
@@ -47,6 +50,22 @@ def blocks(out: Path, *sizes: str) -> None:
         print(f"decoder block {name}: compiling, tuning, timing", flush=True)
         groups = min(32, size.channels // 4)
         found[name] = measure_decoder_block(size, device=DEVICE, groups=groups, compiled=DEVICE.type == "cuda")
+        write_json(out, found)
+
+
+def operations_of(out: Path, preset: str, shrink: str) -> None:
+    """One file for all kernels; what it holds already is not measured again."""
+    facts = {"machine": machine_name(DEVICE), "preset": preset, "shrink": int(shrink)}
+    found: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {**facts, "operations": {}}
+    matrix = {} if shrink == "1" else {"matrix": 256, "repeats": 2}
+    ceilings = measure_ceilings(DEVICE, [DTYPE], **matrix)
+    found["ceilings"] = ceilings.to_json()
+    for one in operations(paper_preset(preset, int(shrink)), DEVICE):
+        if one.name in found["operations"]:
+            continue
+        torch.compiler.reset()  # so that each is compiled for its own shapes
+        found["operations"][one.name] = time_operation(one, DEVICE, ceilings, DEVICE.type == "cuda")
+        print(f"{one.name}: {found['operations'][one.name]['ms']}", flush=True)
         write_json(out, found)
 
 
@@ -102,7 +121,7 @@ def sum_counters(lines: list[str]) -> dict[str, Any]:
 def once(part: str, side: str, preset: str, shrink: str) -> None:
     work = part_of(part, preset, shrink)
     with using(SIDES[side]), torch.inference_mode():
-        for _ in range(3):  # compiles and tunes
+        for _ in range(3):  # compiles
             work()
         torch.cuda.synchronize()
         torch.cuda.profiler.start()
@@ -157,4 +176,5 @@ if __name__ == "__main__":
     if command == "once":
         once(*rest)
     else:
-        {"blocks": blocks, "bytes": bytes_off_chip, "parity": parity}[command](Path(rest[0]), *rest[1:])
+        commands = {"blocks": blocks, "operations": operations_of, "bytes": bytes_off_chip, "parity": parity}
+        commands[command](Path(rest[0]), *rest[1:])

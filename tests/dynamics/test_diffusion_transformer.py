@@ -291,7 +291,7 @@ def test_a_whole_frame_as_one_graph(papers_model: DiffusionTransformer, bits: in
     action = torch.zeros(1, 3, device="cuda")
     noise = torch.randn(2, 1, config.tokens, config.token_size, device="cuda")
     captured, eager = model.new_state(1, bits), model.new_state(1, bits)
-    for _ in range(2):  # compiles and tunes
+    for _ in range(2):  # compiles
         model.step(captured, action, noise)
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()

@@ -31,7 +31,7 @@ run = JITFunction.run
 def compile_only(self, *args, warmup=False, **options):
     built = run(self, *args, warmup=True, **options)
     names.append(self.__name__)
-    assert built.asm["cubin"]
+    assert built.asm["cubin"] and built.metadata.shared <= 99 << 10, (self.__name__, built.metadata.shared)
     if self.__name__ in ("_modulations", "_ring_attention"):
         assert "wgmma" in built.asm["ptx"], "no tensor cores: " + self.__name__
     return built
@@ -65,9 +65,21 @@ for bits, (slots, tokens) in product((16, 8, 4), ((8, 90), (1, 1))):
     triton_place_attention.place_attention(query, ring, number)
 """
 
+ATTENTION = """
+from itertools import product
+from dreamcade.kernels import triton_ring_attention
+from dreamcade.kernels.ring_cache import Ring
+for bits, tokens, head_dim in product((16, 8, 4), (90, 600), (64, 128)):
+    ring, own = (Ring.empty(1, 2, slots, tokens, head_dim, bits=b) for slots, b in ((2, bits), (1, 16)))
+    query = torch.zeros(1, 2, tokens, head_dim, **half)
+    triton_ring_attention.ring_attention(query, ring, torch.zeros(1, dtype=torch.int64), own)
+"""
+
 
 @pytest.mark.skipif(not has_triton(), reason="needs Triton")
-@pytest.mark.parametrize(("kernels", "launches"), [(ADALN, 8), (RING, 24)], ids=["adaln", "ring"])
+@pytest.mark.parametrize(
+    ("kernels", "launches"), [(ADALN, 8), (RING, 24), (ATTENTION, 12)], ids=["adaln", "ring", "attention"]
+)
 def test_compiles(kernels: str, launches: int) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     script = BEGIN + kernels + "print(len(names))"

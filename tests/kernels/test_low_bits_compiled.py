@@ -19,14 +19,15 @@ import json, triton
 import triton.language as tl
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from dreamcade.kernels import triton_low_bits as kernels
+from dreamcade.kernels import tiles, triton_low_bits as kernels
 
-def compiled(kernel, types, constants, warps=4):
+def compiled(kernel, types, constants, warps=4, stages=3):
     signature = {name: types.get(name, "constexpr" if name in constants else "i32") for name in kernel.arg_names}
     even = [n for n, t in signature.items() if t.startswith("*") or n in ("N", "K")]
     places = {name: at for at, name in enumerate(kernel.arg_names)}
     source = ASTSource(kernel, signature, constants, {(places[n],): [["tt.divisibility", 16]] for n in even})
-    made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps})
+    made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps, "num_stages": stages})
+    assert made.metadata.shared <= 99 << 10, (kernel, constants)
     return made.asm["ptx"]
 
 def core(ptx):
@@ -34,17 +35,23 @@ def core(ptx):
 
 four = {"x": "*bf16", "packed": "*u8", "scale": "*fp16", "low": "*fp16", "bias": "*fp32", "y": "*bf16"}
 facts = {"HAS_LOW": True, "HAS_BIAS": True, "HALF": 32}
-blocks = {"FACTORS": tl.bfloat16, "BLOCK_M": 64, "BLOCK_N": 64}
-found = {
-    "int4 vector": core(compiled(kernels._int4_vector.fn, four, {**facts, "BLOCK_N": 32})),
-    "int4 matrix": core(compiled(kernels._int4_matrix.fn, four, {**facts, **blocks})),
-}
+found = {"int4 vector": [core(compiled(kernels._int4_vector, four, {**facts, "BLOCK_N": 32}))], "int4 matrix": []}
+for tile in tiles.INT4_TILES:
+    blocks = {"FACTORS": tl.bfloat16, "BLOCK_M": tile.rows, "BLOCK_N": tile.columns}
+    made = compiled(kernels._int4_matrix, four, {**facts, **blocks}, tile.warps, tile.stages)
+    if tile.columns >= 64:
+        found["int4 matrix"].append(core(made))
 for name, integer, kind in (("int8", True, "*i8"), ("fp8", False, "*u8")):
     types = {"x": "*bf16", "values": kind, "sizes": "*fp32"}
     compiled(kernels._round_rows, types, {"INTEGER": integer, "BLOCK": 256})
     types = {"x": kind, "sizes": "*fp32", "weight": kind, "scale": "*fp32", "bias": "*fp32", "y": "*bf16"}
-    constants = {"INTEGER": integer, "HAS_BIAS": True, "BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 128}
-    found[name] = core(compiled(kernels._product.fn, types, constants))
+    found[name] = []
+    for tile in tiles.EIGHT_BIT_TILES:
+        constants = {"INTEGER": integer, "HAS_BIAS": True}
+        constants |= {"BLOCK_M": tile.rows, "BLOCK_N": tile.columns, "BLOCK_K": tile.inner}
+        made = compiled(kernels._product, types, constants, tile.warps, tile.stages)
+        if tile.rows >= 64:
+            found[name].append(core(made))
 print(json.dumps(found))
 """
 
@@ -57,6 +64,6 @@ def test_hopper_s_instructions() -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["int4 vector"] == []
+    assert found["int4 vector"] == [[]]
     for name in ("int4 matrix", "int8", "fp8"):
-        assert found[name] == ["wgmma.mma_async", "cp.async"], f"{name}: {found[name]}"
+        assert found[name] and all(one == ["wgmma.mma_async", "cp.async"] for one in found[name]), (name, found[name])

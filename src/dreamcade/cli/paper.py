@@ -17,7 +17,8 @@ def paper(
     decoder: Annotated[str, typer.Option(help="convolutional (as the paper's) or light (our own).")] = "convolutional",
     steps: Annotated[str, typer.Option(help="Denoising steps to measure, by commas.")] = "1,2,4",
     shrink: Annotated[int, typer.Option(min=1, help="About so many times smaller each way, for a small machine.")] = 1,
-    weights: Annotated[str, typer.Option(help="Number format of the dynamics' weights.")] = "bf16",
+    weights: Annotated[str, typer.Option(help="Of the dynamics: bf16, int8, fp8 or int4.")] = "bf16",
+    cache: Annotated[int, typer.Option(help="Bits of the dynamics' caches: 16, 8 or 4.")] = 16,
     seconds: Annotated[float, typer.Option(min=0.0, help="For each group of figures, about.")] = 10.0,
     unfused: Annotated[bool, typer.Option(help="Also time the same networks in PyTorch's own operations …")] = True,
     compiled: Annotated[
@@ -52,8 +53,8 @@ def paper(
         torch.cuda.set_device(where)  # streams, graphs and Triton's launches take the current one
     torch.set_num_threads(threads or cpu_threads())
     plan = PaperPlan(
-        paper_preset(preset, shrink), attention, decoder, _whole_numbers(steps), weights, seconds,
-        unfused, where.type == "cuda" if compiled is None else compiled,
+        paper_preset(preset, shrink), attention, decoder, _whole_numbers(steps), weights, cache,
+        seconds, unfused, where.type == "cuda" if compiled is None else compiled,
     )  # fmt: skip
     with stage_bars() as progress:
         figures = bench_paper(plan, where, progress)

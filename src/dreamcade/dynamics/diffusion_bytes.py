@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dreamcade.dynamics.diffusion_config import FULL, DiffusionTransformerConfig
 from dreamcade.dynamics.diffusion_flops import cache_bytes
+from dreamcade.kernels.packed_layers import GROUP
 
 FLOAT32 = 4
 
@@ -28,14 +29,18 @@ class Moved:
         return self.least + self.between
 
 
-def pass_bytes(config: DiffusionTransformerConfig, bits: int = 16, size: int = 2) -> Moved:
+def pass_bytes(config: DiffusionTransformerConfig, bits: int = 16, size: int = 2, weight_bits: int = 16) -> Moved:
     """One sampling step of one session, its memory full. `size` bytes a number; the ring caches in 16 (which stands for
-    `size` bytes), 8 or 4 bits."""
+    `size` bytes), 8 or 4 bits, and likewise the weights of the blocks."""
     rows, numbers = config.tokens * config.width, config.tokens * config.token_size
-    weights = 2 * config.token_size * config.width + config.depth * _layer_weights(config)
+    ends_weights = size * 2 * config.token_size * config.width
+    weights = ends_weights + config.depth * _layer_weights(config, weight_bits, size)
     # Into the blocks: cast, product, sum with what the steps share, norm; out of them: product, cast.
     ends = 2 * (FLOAT32 + 2 * size) * numbers + size * (1 + 3 + 2 + 1) * rows
-    return Moved(size * weights + _ring(config, bits, size), ends + size * config.depth * _layer_tokens(config))
+    between = ends + size * config.depth * _layer_tokens(config)
+    if weight_bits == 8:  # inputs in eight bits, written and read
+        between += config.depth * 2 * config.tokens * sum(inputs for inputs, _ in layer_shapes(config))
+    return Moved(weights + _ring(config, bits, size), between)
 
 
 def shared_bytes(config: DiffusionTransformerConfig, size: int = 2) -> Moved:
@@ -57,9 +62,21 @@ def write_bytes(config: DiffusionTransformerConfig, bits: int = 16, size: int = 
     return Moved(size * weights + slot, size * (2 * made + tokens))
 
 
-def _layer_weights(config: DiffusionTransformerConfig) -> int:
-    out = 1 if config.attention == FULL else 2
-    return (3 + out) * config.width**2 + (2 if config.feed_forward == "gelu" else 3) * config.width * config.hidden
+def layer_shapes(config: DiffusionTransformerConfig) -> tuple[tuple[int, int], ...]:
+    """Inputs and outputs of each of a block's weights."""
+    width, hidden = config.width, config.hidden
+    out = width if config.attention == FULL else 2 * width
+    widened = hidden if config.feed_forward == "gelu" else 2 * hidden
+    return (width, 3 * width), (out, width), (width, widened), (hidden, width)
+
+
+def _layer_weights(config: DiffusionTransformerConfig, bits: int, size: int) -> int:
+    """Bytes. Few bits with their scales: one float32 for each output, or two float16 for each `GROUP` inputs."""
+    if bits == 16:
+        return size * sum(inputs * outputs for inputs, outputs in layer_shapes(config))
+    if bits == 8:
+        return sum((inputs + FLOAT32) * outputs for inputs, outputs in layer_shapes(config))
+    return sum(-(-inputs // GROUP) * (GROUP // 2 + 4) * outputs for inputs, outputs in layer_shapes(config))
 
 
 def _layer_tokens(config: DiffusionTransformerConfig) -> int:

@@ -4,7 +4,7 @@ The same ideas as `Dynamics` (the newest latents beside the noisy target, predic
 the newest one, memory entries that need no pass), for models that a GPU is busy with: tokens of several cells, rotary
 positions, a ring cache in every layer, AdaLN of all steps and blocks as one product a frame. A whole frame, its cache
 write included, runs without waiting for the device on buffers that stay where they are, so it can be captured as one
-CUDA graph (after a warm-up run, in which kernels are compiled and tuned).
+CUDA graph (after a warm-up run, in which kernels are compiled).
 """
 
 from __future__ import annotations

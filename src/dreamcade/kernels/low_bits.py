@@ -64,7 +64,7 @@ def linear_fp8(x: Tensor, weight: Fp8Weight, bias: Tensor | None = None) -> Tens
     Needs a GPU that multiplies float8 (compute capability 8.9); elsewhere an emulation in float32, no faster.
     """
     _expect_inputs(x, weight.values.shape[1])
-    if fuses(x) and _multiplies_fp8(x):
+    if fuses(x) and (not x.is_cuda or multiplies_fp8(x.device)):
         from dreamcade.kernels import triton_low_bits
 
         return triton_low_bits.linear_fp8(x, weight, bias)
@@ -95,8 +95,9 @@ def _int_products(first: Tensor, second: Tensor) -> Tensor:
     return first.double() @ second.double().T
 
 
-def _multiplies_fp8(x: Tensor) -> bool:
-    return not x.is_cuda or torch.cuda.get_device_capability(x.device) >= (8, 9)
+def multiplies_fp8(device: torch.device) -> bool:
+    """Whether the device has instructions for it."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 9)
 
 
 def _cast(bias: Tensor | None, dtype: torch.dtype) -> Tensor | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from dreamcade.kernels.packed_weights import Fp8Weight, Int4Weight, Int8Weight
+from dreamcade.kernels.tiles import EIGHT_BIT_TILES, INT4_TILES, Tile, product_tile, vector_tile
 
 FEW_ROWS = 4
 """Up to so many rows each is multiplied on its own (a matrix-vector product): only the weight's bytes count."""
@@ -20,24 +19,6 @@ _FACTORS = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16, torch.float3
 _EVEN = tl.constexpr(12582912.0)  # 1.5 · 2²³: adding and taking it away rounds to even, as PyTorch does
 
 
-def _configs(*all_of_them: dict[str, int]) -> list[triton.Config]:
-    """`warps` and `stages` apart from the blocks. The interpreter, which gains nothing by a choice, gets the first."""
-    kept = all_of_them[:1] if _INTERPRETED else all_of_them
-    return [
-        triton.Config(
-            {k: v for k, v in c.items() if k.isupper()}, num_warps=c.get("warps", 4), num_stages=c.get("stages", 3)
-        )
-        for c in kept
-    ]
-
-
-def _fitting(configs: list[triton.Config], arguments: dict[str, Any], **rest: Any) -> list[triton.Config]:
-    """Blocks that are not mostly padding; the smallest at least."""
-    widest = {"BLOCK_M": max(16, arguments["bucket"]), "BLOCK_N": max(16, triton.next_power_of_2(arguments["N"]))}
-    fit = [c for c in configs if all(c.kwargs[k] <= size for k, size in widest.items() if k in c.kwargs)]
-    return fit or configs[:1]
-
-
 def linear_int4(x: Tensor, weight: Int4Weight, bias: Tensor | None) -> Tensor:
     """As `low_bits.linear_int4`."""
     rows, y = _flat(x), x.new_empty(x[..., 0].numel(), len(weight.packed))
@@ -45,11 +26,14 @@ def linear_int4(x: Tensor, weight: Int4Weight, bias: Tensor | None) -> Tensor:
     low, added = weight.low if weight.low is not None else weight.scale, bias if bias is not None else weight.scale
     facts = (weight.low is not None, bias is not None, weight.group // 2)
     if m <= FEW_ROWS:
-        _int4_vector[lambda meta: (triton.cdiv(n, meta["BLOCK_N"]), m)](
-            rows, weight.packed, weight.scale, low, added, y, n, k, groups, *facts
-        )
+        tile = vector_tile(n)
+        _int4_vector[(triton.cdiv(n, tile.columns), m)](
+            rows, weight.packed, weight.scale, low, added, y, n, k, groups, *facts,
+            BLOCK_N=tile.columns, num_warps=tile.warps, num_stages=tile.stages,
+        )  # fmt: skip
     else:
-        _int4_matrix[lambda meta: (triton.cdiv(m, meta["BLOCK_M"]), triton.cdiv(n, meta["BLOCK_N"]))](
+        tile = product_tile(INT4_TILES, m, n)
+        _int4_matrix[_grid(tile, m, n)](
             rows,
             weight.packed,
             weight.scale,
@@ -60,9 +44,12 @@ def linear_int4(x: Tensor, weight: Int4Weight, bias: Tensor | None) -> Tensor:
             n,
             k,
             groups,
-            triton.next_power_of_2(m),
             *facts,
             tl.float32 if _INTERPRETED else _FACTORS[x.dtype],
+            BLOCK_M=tile.rows,
+            BLOCK_N=tile.columns,
+            num_warps=tile.warps,
+            num_stages=tile.stages,
         )
     return y.view(*x.shape[:-1], n)
 
@@ -85,18 +72,23 @@ def _eight_bits(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None, k
     y = torch.empty(m, n, device=x.device, dtype=x.dtype)
     block = triton.next_power_of_2(k)
     _round_rows[(m,)](rows, values, sizes, k, kind is torch.int8, block, num_warps=min(8, max(1, block // 512)))
-    _product[lambda meta: (triton.cdiv(m, meta["BLOCK_M"]), triton.cdiv(n, meta["BLOCK_N"]))](
-        values, sizes, weight, scale, bias if bias is not None else scale, y, m, n, k,
-        triton.next_power_of_2(m), kind is torch.int8, bias is not None,
+    tile = product_tile(EIGHT_BIT_TILES, m, n)
+    _product[_grid(tile, m, n)](
+        values, sizes, weight, scale, bias if bias is not None else scale, y, m, n, k, kind is torch.int8,
+        bias is not None, BLOCK_M=tile.rows, BLOCK_N=tile.columns, BLOCK_K=tile.inner,
+        num_warps=tile.warps, num_stages=tile.stages,
     )  # fmt: skip
     return y.view(*x.shape[:-1], n)
+
+
+def _grid(tile: Tile, rows: int, outputs: int) -> tuple[int, int]:
+    return triton.cdiv(rows, tile.rows), triton.cdiv(outputs, tile.columns)
 
 
 def _flat(x: Tensor) -> Tensor:
     return x.reshape(-1, x.shape[-1]).contiguous()
 
 
-@triton.autotune(_configs({"BLOCK_N": 16}, {"BLOCK_N": 32}, {"BLOCK_N": 64, "warps": 8}), key=["N", "K"])
 @triton.jit
 def _int4_vector(
     x, packed, scale, low, bias, y, N, K, groups,
@@ -122,18 +114,9 @@ def _int4_vector(
     tl.store(y + token * N + outputs, sums.to(y.dtype.element_ty), there)
 
 
-@triton.autotune(
-    _configs(
-        {"BLOCK_M": 16, "BLOCK_N": 16}, {"BLOCK_M": 16, "BLOCK_N": 64}, {"BLOCK_M": 64, "BLOCK_N": 16},
-        {"BLOCK_M": 64, "BLOCK_N": 32}, {"BLOCK_M": 64, "BLOCK_N": 64}, {"BLOCK_M": 128, "BLOCK_N": 64},
-        {"BLOCK_M": 128, "BLOCK_N": 128, "warps": 8}, {"BLOCK_M": 256, "BLOCK_N": 128, "warps": 8},
-    ),
-    key=["bucket", "N", "K"],
-    prune_configs_by={"early_config_prune": _fitting},
-)  # fmt: skip
 @triton.jit
 def _int4_matrix(
-    x, packed, scale, low, bias, y, M, N, K, groups, bucket,
+    x, packed, scale, low, bias, y, M, N, K, groups,
     HAS_LOW: tl.constexpr, HAS_BIAS: tl.constexpr, HALF: tl.constexpr, FACTORS: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
@@ -185,20 +168,9 @@ def _round_rows(x, values, sizes, K, INTEGER: tl.constexpr, BLOCK: tl.constexpr)
     tl.store(sizes + row, size)
 
 
-@triton.autotune(
-    _configs(
-        {"BLOCK_M": 16, "BLOCK_N": 16, "BLOCK_K": 32}, {"BLOCK_M": 16, "BLOCK_N": 64, "BLOCK_K": 128},
-        {"BLOCK_M": 64, "BLOCK_N": 16, "BLOCK_K": 64}, {"BLOCK_M": 64, "BLOCK_N": 32, "BLOCK_K": 64},
-        {"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 128}, {"BLOCK_M": 128, "BLOCK_N": 128, "BLOCK_K": 64, "warps": 8},
-        {"BLOCK_M": 128, "BLOCK_N": 128, "BLOCK_K": 128, "warps": 8},
-        {"BLOCK_M": 128, "BLOCK_N": 256, "BLOCK_K": 128, "warps": 8},
-    ),
-    key=["bucket", "N", "K", "INTEGER"],
-    prune_configs_by={"early_config_prune": _fitting},
-)  # fmt: skip
 @triton.jit
 def _product(
-    x, sizes, weight, scale, bias, y, M, N, K, bucket, INTEGER: tl.constexpr, HAS_BIAS: tl.constexpr,
+    x, sizes, weight, scale, bias, y, M, N, K, INTEGER: tl.constexpr, HAS_BIAS: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
     """Products of eight bits, tile by tile, and both scales at the end."""

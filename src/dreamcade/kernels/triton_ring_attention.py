@@ -3,31 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from dreamcade.kernels.ring_cache import Ring
-
-CONFIGS = [
-    triton.Config({"BLOCK_M": m, "BLOCK_N": n}, num_warps=warps, num_stages=stages)
-    for m, n, warps, stages in (
-        (64, 64, 4, 3),
-        (128, 64, 8, 3),
-        (128, 128, 8, 3),
-        (128, 128, 8, 2),
-    )
-]
-"""Tried once per shape, before any graph is captured: a warm-up run does it."""
-
-
-def _worth_trying(configs: list[Any], named: dict[str, Any], **_: Any) -> list[Any]:
-    """A frame that fits in the smallest block, and anything on a CPU, takes that one."""
-    small = named["length"] <= 64 or not named["query"].is_cuda
-    return configs[:1] if small else configs
+from dreamcade.kernels.tiles import attention_tile
 
 
 @triton.jit
@@ -86,7 +68,6 @@ def _span(
     return mixed, total, top
 
 
-@triton.autotune(configs=CONFIGS, key=["length", "BITS", "D"], prune_configs_by={"early_config_prune": _worth_trying})
 @triton.jit
 def _ring_attention(
     query,  # [B, H, L, d]
@@ -154,7 +135,8 @@ def ring_attention(query: Tensor, ring: Ring, count: Tensor, own: Ring) -> Tenso
     """As `ring_attention.ring_attention`."""
     batch, heads, length, head_dim = query.shape
     out = torch.empty(batch, length, heads * head_dim, device=query.device, dtype=query.dtype)
-    _ring_attention[lambda sizes: (triton.cdiv(length, sizes["BLOCK_M"]), heads, batch)](
+    chosen = attention_tile(length, head_dim, ring.bits, query.element_size())
+    _ring_attention[(triton.cdiv(length, chosen.rows), heads, batch)](
         query.contiguous(),
         ring.keys,
         ring.values,
@@ -173,5 +155,9 @@ def ring_attention(query: Tensor, ring: Ring, count: Tensor, own: Ring) -> Tenso
         BITS=ring.bits,
         SCALES=ring.key_scales.shape[-1],
         D=head_dim,
+        BLOCK_M=chosen.rows,
+        BLOCK_N=chosen.columns,
+        num_warps=chosen.warps,
+        num_stages=chosen.stages,
     )
     return out

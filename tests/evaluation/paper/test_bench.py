@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from dreamcade.core.errors import BadInputError
+from dreamcade.dynamics.diffusion_bytes import pass_bytes
 from dreamcade.evaluation.ceilings import Ceilings, measure_ceilings
 from dreamcade.evaluation.paper import timing
 from dreamcade.evaluation.paper.bench import PaperPlan, bench_paper
-from dreamcade.evaluation.paper.counts import STAGES
+from dreamcade.evaluation.paper.counts import PASS, STAGES, given_ceilings, stage_work
+from dreamcade.evaluation.paper.models import build_dynamics, weight_bytes
 from dreamcade.evaluation.paper.presets import paper_preset
 from dreamcade.evaluation.paper.table import paper_lines, where_it_goes
 
@@ -71,11 +73,44 @@ def test_the_light_decoder_has_no_peer() -> None:
     assert "Only first runs were timed" in "\n".join(paper_lines(figures))
 
 
+@pytest.mark.parametrize(
+    ("weights", "cache", "most"), [("bf16", 8, 0.03), ("int8", 8, 0.05), ("fp8", 16, 0.1), ("int4", 4, 0.4)]
+)
+def test_few_bits(weights: str, cache: int, most: float, figures: dict[str, Any]) -> None:
+    plan = PaperPlan(TOY, "factorised", "light", (1,), weights, cache, seconds=0.0)
+    found = bench_paper(plan, CPU, ceilings=small_machine)
+    assert 0 < found["error"] < most and figures["error"] is None
+    memory, before = found["memory_bytes"], figures["memory_bytes"]
+    assert memory["caches"] < before["caches"] if cache < 16 else memory["caches"] == before["caches"]
+    assert memory["dynamics"] < before["dynamics"] if weights != "bf16" else memory["dynamics"] == before["dynamics"]
+    assert found["parameters"] == figures["parameters"]
+    said = "\n".join(paper_lines(found))
+    assert f"weights in {weights}, caches in {cache} bits is" in said
+    emulated = weights == "fp8"
+    assert found["emulated"] == emulated == ("only emulated" in said)
+    assert (PASS in found["unfused"]) != emulated
+
+
+@pytest.mark.parametrize(("weights", "bits"), [("int8", 8), ("fp8", 8), ("int4", 4)])
+def test_bytes_of_few_bits_are_those_of_the_model(weights: str, bits: int) -> None:
+    plain, packed = (build_dynamics(TOY, CPU, weights=name) for name in ("bf16", weights))
+    saved = weight_bytes(plain) - weight_bytes(packed)
+    assert saved == pass_bytes(plain.config).least - pass_bytes(plain.config, weight_bits=bits).least > 0
+
+
+def test_eight_bits_are_multiplied_twice_as_fast() -> None:
+    plain, eight, four = (stage_work(TOY, "full", "light", 1, name)[PASS] for name in ("bf16", "int8", "int4"))
+    machine = given_ceilings(1e12, 1e12)
+    assert plain.compute_ms(machine) / 2 < eight.compute_ms(machine) < plain.compute_ms(machine)
+    assert four.compute_ms(machine) == plain.compute_ms(machine) and four.bytes < plain.bytes
+
+
 def test_what_is_refused() -> None:
     for given, said in (
         ({"attention": "half"}, "attention must be one of factorised, full; got 'half'"),
         ({"decoder": "heavy"}, "decoder must be one of convolutional, light"),
-        ({"weights": "fp3"}, "weights must be one of bf16"),
+        ({"weights": "fp3"}, "weights must be one of bf16, int8, fp8, int4; got 'fp3'"),
+        ({"cache": 3}, "cache must be one of 16, 8, 4 bits; got 3"),
         ({"steps": (0,)}, "steps must be whole numbers from 1"),
     ):
         with pytest.raises(BadInputError, match=said):

@@ -14,7 +14,7 @@ from dreamcade.evaluation.paper.engine import PaperEngine
 from dreamcade.evaluation.paper.models import build_drawing, build_dynamics, sampled_in
 from dreamcade.evaluation.paper.pipeline import PipelinedEngine
 from dreamcade.evaluation.paper.presets import ATTENTIONS, DECODERS, PaperPreset, paper_preset
-from dreamcade.evaluation.paper.stages import fill_memory
+from dreamcade.evaluation.paper.stages import fill_memory, pass_error
 from dreamcade.kernels.choice import using
 
 TOY = paper_preset("paper-racing", 15)
@@ -88,6 +88,20 @@ def test_fused_kernels_make_the_frames_of_the_references(monkeypatch: pytest.Mon
     torch.testing.assert_close(*(latents for latents, _ in frames.values()), rtol=1e-4, atol=1e-5)
     one, other = (pixels for _, pixels in frames.values())
     assert (one - other).abs().max() <= 1 and one.float().std() > 1
+
+
+@pytest.mark.parametrize(("weights", "bits"), [("int8", 8), ("fp8", 16), ("int4", 4)])
+def test_few_bits_are_as_far_off_fused_as_in_the_references(
+    weights: str, bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("triton")
+    monkeypatch.setattr(models, "DTYPE", torch.float32)
+    preset, errors = paper_preset("paper-platformer", 30), []
+    few, plain = build_dynamics(preset, CPU, weights=weights), build_dynamics(preset, CPU)
+    for kernels in ("reference", "triton"):
+        with using(kernels):
+            errors.append(pass_error(few, few.new_state(1, bits), plain, plain.new_state(1)))
+    assert errors[0] == pytest.approx(errors[1], rel=1e-3) and 0 < errors[0] < 0.1
 
 
 def test_models_of_other_step_counts_share_their_weights() -> None:

@@ -17,7 +17,7 @@ from dreamcade.engine.executors.eager import EagerExecutor
 logger = logging.getLogger(__name__)
 Made = TypeVar("Made")
 _WARM_UPS = 3
-"""Calls before a capture: libraries choose their algorithms, Triton compiles and tunes."""
+"""Calls before a capture: libraries choose their algorithms, Triton compiles."""
 
 
 class Replay(Generic[Made]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,11 +29,13 @@ from dreamcade.evaluation.paper.counts import (
 from dreamcade.evaluation.paper.engine import PaperEngine
 from dreamcade.evaluation.paper.models import (
     DTYPE,
+    PLAIN,
     WEIGHTS,
     ConvolutionalDrawing,
     Drawing,
     build_drawing,
     build_dynamics,
+    only_emulates,
     sampled_in,
     weight_bytes,
 )
@@ -45,22 +48,25 @@ from dreamcade.evaluation.paper.presets import (
     PAPER_DEVICES,
     PaperPreset,
 )
-from dreamcade.evaluation.paper.stages import Work, fill_memory, one_pass, stage_runs
+from dreamcade.evaluation.paper.stages import Work, fill_memory, one_pass, pass_error, stage_runs
 from dreamcade.evaluation.paper.timing import Run, medians, repeated, times_by_turns
 from dreamcade.kernels.choice import fuses
 
+CACHE_BITS = (16, 8, 4)
 MeasureCeilings = Callable[[torch.device, Iterable[torch.dtype]], Ceilings]
 
 
 @dataclass(frozen=True, slots=True)
 class PaperPlan:
-    """What to measure. Each group of figures takes about `seconds`; `compiled` also times `torch.compile`."""
+    """What to measure. `weights` by name, `cache` in bits. Each group of figures takes about `seconds`; `compiled` also
+    times `torch.compile`."""
 
     preset: PaperPreset
     attention: str = FACTORISED
     decoder: str = CONVOLUTIONAL
     steps: tuple[int, ...] = (1, 2, 4)
-    weights: str = "bf16"
+    weights: str = PLAIN
+    cache: int = 16
     seconds: float = 10.0
     unfused: bool = True
     compiled: bool = False
@@ -70,8 +76,15 @@ class PaperPlan:
         for name, known in choices:
             if getattr(self, name) not in known:
                 raise BadInputError(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
+        if self.cache not in CACHE_BITS:
+            raise BadInputError(f"cache must be one of {', '.join(map(str, CACHE_BITS))} bits; got {self.cache}")
         if not self.steps or min(self.steps) < 1:
             raise BadInputError(f"steps must be whole numbers from 1, as in 1,2,4; got {self.steps}")
+
+    @property
+    def few_bits(self) -> bool:
+        """Whether anything of the dynamics is kept in fewer than 16."""
+        return self.weights != PLAIN or self.cache != 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +104,19 @@ def bench_paper(
     ceilings: MeasureCeilings = measure_ceilings,
 ) -> dict[str, Any]:
     """All figures as JSON values. Raises `BadInputError` for an attention, decoder, weights or steps there are not."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
     built = _build(plan, device, progress)
+    if device.type == "cuda":  # from here on: bfloat16 weights that were packed are gone
+        torch.cuda.reset_peak_memory_stats(device)
     before = _ceilings(ceilings, device, 0, progress)
     frames, stages = _measure(plan, built, device, progress)
     memory = _memory(built, device)
-    unfused = _unfused(plan, built, device, progress) if plan.unfused else {}
+    plain = _in_bf16(plan, built, device)
+    error = pass_error(built.model, built.state, plain.model, plain.state) if plan.few_bits else None
+    unfused = _unfused(plan, built, plain, device, progress) if plan.unfused else {}
     best = before.or_better(_ceilings(ceilings, device, 1, progress))
-    work = stage_work(plan.preset, plan.attention, plan.decoder)
+    work = stage_work(plan.preset, plan.attention, plan.decoder, 1, plan.weights, plan.cache)
     return {
-        **_facts(plan, built, device), "ceilings": best.to_json(), "memory_bytes": memory,
+        **_facts(plan, built, device), "error": error, "ceilings": best.to_json(), "memory_bytes": memory,
         "stages": {name: _stage_json(one, stages[name], best) for name, one in work.items()},
         "frames": {str(steps): _frame_json(plan, steps, frames, stages, best) for steps in plan.steps},
         "unfused": unfused, "paper": _paper_json(plan.preset),
@@ -116,9 +131,19 @@ def _build(plan: PaperPlan, device: torch.device, progress: Progress) -> Built:
     if plan.decoder == CONVOLUTIONAL and plan.unfused:
         peer, drawing = _with_peer(plan.preset, drawing, device)
     progress("random weights", 2, 3)
-    state = model.new_state(1)
+    state = model.new_state(1, plan.cache)
     progress("random weights", 3, 3)
     return Built(model, state, drawing, peer)
+
+
+def _in_bf16(plan: PaperPlan, built: Built, device: torch.device) -> Built:
+    """The same dynamics with all weights and caches in bfloat16, its memory full; what was built, if it is that."""
+    if not plan.few_bits:
+        return built
+    model = built.model if plan.weights == PLAIN else build_dynamics(plan.preset, device, plan.attention)
+    state = model.new_state(1)
+    fill_memory(model, state)
+    return dataclasses.replace(built, model=model, state=state)
 
 
 def _with_peer(
@@ -143,7 +168,7 @@ def _measure(
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Milliseconds of every turn, of frames and of stages."""
     sides: dict[str, Run] = {}
-    said = "compile, tune and capture" if device.type == "cuda" else "first frames"
+    said = "compile and capture" if device.type == "cuda" else "first frames"
     for done, steps in enumerate(plan.steps):
         progress(said, done, len(plan.steps))
         sides |= _frame_sides(sampled_in(built.model, steps), steps, built)
@@ -181,12 +206,13 @@ def _overlapping(steps: int) -> str:
     return f"pipelined, {steps}"
 
 
-def _unfused(plan: PaperPlan, built: Built, device: torch.device, progress: Progress) -> dict[str, Any]:
-    """A pass, and a picture, of our path and of PyTorch's own, by turns."""
+def _unfused(plan: PaperPlan, built: Built, plain: Built, device: torch.device, progress: Progress) -> dict[str, Any]:
+    """A pass, and a picture, of our path and of PyTorch's own in bfloat16, by turns; no pass that is only emulated."""
     latents = torch.randn(1, *plan.preset.latent_shape, device=device)
-    groups: dict[str, tuple[Work, dict[str, Callable[[], Work]], str]] = {
-        PASS: (_pass_of(built)(built.model), _dynamics_sides(plan, built, device), "the same dynamics"),
-    }
+    groups: dict[str, tuple[Work, dict[str, Callable[[], Work]], str]] = {}
+    if not only_emulates(plan.weights, device):
+        name = "the same dynamics in bf16" if plan.few_bits else "the same dynamics"
+        groups[PASS] = (_pass_of(built)(built.model), _dynamics_sides(plan, plain, device), name)
     if built.peer is not None:
         name, peer = built.peer
         sides = baselines.decoder_sides(peer, latents, plan.compiled)
@@ -239,11 +265,18 @@ def _facts(plan: PaperPlan, built: Built, device: torch.device) -> dict[str, Any
         "preset": preset.name, "shrink": preset.shrink, "frame_size": [preset.frame_width, preset.frame_height],
         "sizes": {**asdict(preset), "decoder_widths": list(preset.decoder_widths)},
         "tokens": built.model.config.tokens,
-        "parameters": sum(p.numel() for p in built.model.parameters()),
+        "parameters": _parameters(built.model),
         "attention": plan.attention, "decoder": plan.decoder, "weights": plan.weights,
+        "cache_bits": plan.cache, "emulated": only_emulates(plan.weights, device),
         "kernels": "triton" if fused else "reference", "graphs": device.type == "cuda", "seconds": plan.seconds,
         "device": str(device), "threads": torch.get_num_threads(), "machine": machine_name(device),
     }  # fmt: skip
+
+
+def _parameters(model: DiffusionTransformer) -> int:
+    """However they are kept."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in DiffusionTransformer(model.config).parameters())
 
 
 def _stage_json(work: StageWork, turns: list[float], ceilings: Ceilings) -> dict[str, Any]:
@@ -259,7 +292,7 @@ def _frame_json(
     plan: PaperPlan, steps: int, frames: Mapping[str, list[float]], stages: Mapping[str, list[float]], best: Ceilings
 ) -> dict[str, Any]:
     """What a frame takes in turn and pipelined, what its stages leave unexplained, and its floors."""
-    work = stage_work(plan.preset, plan.attention, plan.decoder, steps)
+    work = stage_work(plan.preset, plan.attention, plan.decoder, steps, plan.weights, plan.cache)
     ms = medians(frames)
     in_turn, overlapping = ms[_in_turn(steps)], ms[_overlapping(steps)]
     staged = sum((steps if name == PASS else 1) * one for name, one in medians(stages).items())

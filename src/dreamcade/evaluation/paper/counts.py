@@ -13,11 +13,11 @@ from dreamcade.codec.codec import Codec
 from dreamcade.codec.convolutional import ConvolutionalDecoder
 from dreamcade.codec.decoder_traffic import decoder_traffic
 from dreamcade.codec.fused_convolutional import FusedDecoder
-from dreamcade.dynamics.diffusion_bytes import pass_bytes, shared_bytes, write_bytes
+from dreamcade.dynamics.diffusion_bytes import layer_shapes, pass_bytes, shared_bytes, write_bytes
 from dreamcade.dynamics.diffusion_config import DiffusionTransformerConfig
 from dreamcade.dynamics.diffusion_flops import frame_flops, pass_flops
 from dreamcade.evaluation.ceilings import Ceilings
-from dreamcade.evaluation.paper.models import DTYPE, weight_bytes
+from dreamcade.evaluation.paper.models import DTYPE, PLAIN, WEIGHT_BITS, weight_bytes
 from dreamcade.evaluation.paper.presets import CONVOLUTIONAL, PaperPreset
 from dreamcade.kernels.decoder_block import Norm, PackedConv, Statistics
 from dreamcade.kernels.traffic import LaunchTraffic, OperatorTraffic
@@ -38,14 +38,16 @@ class StageWork:
     least_bytes: int
     unfused_flops: int = 0
     unfused_bytes: int = 0
+    eight_bit_flops: int = 0
+    """Of `flops`: on numbers of eight bits, which tensor cores multiply at twice the rate of bfloat16's."""
 
     def floor_ms(self, ceilings: Ceilings) -> float:
         """The least time: arithmetic and the least transfers, each at the machine's best, one behind the other."""
         return max(self.compute_ms(ceilings), self.least_memory_ms(ceilings))
 
     def compute_ms(self, ceilings: Ceilings) -> float:
-        """Arithmetic at the machine's best."""
-        return 1e3 * self.flops / ceilings.flops(DTYPE)
+        """Arithmetic at the machine's best: measured in bfloat16, twice that for eight bits."""
+        return 1e3 * (self.flops - self.eight_bit_flops / 2) / ceilings.flops(DTYPE)
 
     def memory_ms(self, ceilings: Ceilings) -> float:
         """Every operation's transfers at the machine's best; less where a cache holds what goes between them."""
@@ -60,23 +62,28 @@ class StageWork:
         return "compute" if self.compute_ms(ceilings) >= self.memory_ms(ceilings) else "memory"
 
 
-def stage_work(preset: PaperPreset, attention: str, decoder: str, steps: int = 1) -> dict[str, StageWork]:
-    """Of one session with a full memory; the pass of one step."""
+def stage_work(
+    preset: PaperPreset, attention: str, decoder: str, steps: int = 1, weights: str = PLAIN, cache: int = 16
+) -> dict[str, StageWork]:
+    """Of one session with a full memory; the pass of one step. `weights` by name, `cache` in bits."""
     config = preset.dynamics(attention, steps)
-    return {**dynamics_work(config), **drawing_work(preset, decoder)}
+    return {**dynamics_work(config, weights, cache), **drawing_work(preset, decoder)}
 
 
-def dynamics_work(config: DiffusionTransformerConfig) -> dict[str, StageWork]:
+def dynamics_work(config: DiffusionTransformerConfig, weights: str = PLAIN, cache: int = 16) -> dict[str, StageWork]:
     """Everything up to the latent. What the steps share includes modulations for each of them."""
+    bits = WEIGHT_BITS[weights]
+    products = 2 * config.depth * config.tokens * sum(k * n for k, n in layer_shapes(config))
+    quick = {PASS: products if bits == 8 else 0}
     entries = 4 * config.depth * config.width * (config.tokens * config.token_size + config.action_size)
     one = pass_flops(config)
     shared = frame_flops(config) - len(config.sampling_levels) * one - entries
     return {
-        name: StageWork(flops, moved.all, moved.least)
+        name: StageWork(flops, moved.all, moved.least, eight_bit_flops=quick.get(name, 0))
         for name, flops, moved in (
             (SHARED, shared, shared_bytes(config)),
-            (PASS, one, pass_bytes(config)),
-            (WRITE, entries, write_bytes(config)),
+            (PASS, one, pass_bytes(config, cache, weight_bits=bits)),
+            (WRITE, entries, write_bytes(config, cache)),
         )
     }
 

@@ -18,11 +18,31 @@ from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.diffusion_config import FACTORISED
 from dreamcade.dynamics.diffusion_transformer import DiffusionTransformer
 from dreamcade.evaluation.paper.presets import CONVOLUTIONAL, DECODERS, PaperPreset, sampling_levels
+from dreamcade.kernels.choice import has_triton
+from dreamcade.kernels.low_bits import multiplies_fp8
+from dreamcade.kernels.packed_layers import Bits
+from dreamcade.world.low_bits import pack_layers
 
 DTYPE = torch.bfloat16
 """Of weights and of what flows between layers, on every device: the paper's."""
-WEIGHTS: dict[str, Callable[[DiffusionTransformer], DiffusionTransformer]] = {"bf16": lambda model: model}
+PLAIN = "bf16"
+WHOLE = ("modulation", "entries.*", "leave", "embed_*", "condition.*")
+"""Layers that stay in bfloat16 when the others are packed: the first and the last, and what steers all of them."""
+
+
+def _packed(bits: Bits) -> Callable[[DiffusionTransformer], DiffusionTransformer]:
+    def pack(model: DiffusionTransformer) -> DiffusionTransformer:
+        pack_layers(model, bits, WHOLE)
+        return model
+
+    return pack
+
+
+WEIGHTS: dict[str, Callable[[DiffusionTransformer], DiffusionTransformer]] = {
+    PLAIN: lambda model: model, **{bits.value: _packed(bits) for bits in (Bits.INT8, Bits.FP8, Bits.INT4)},
+}  # fmt: skip
 """How the dynamics' weights are kept, by name: a function of the bfloat16 model."""
+WEIGHT_BITS = {PLAIN: 16, "int8": 8, "fp8": 8, "int4": 4}
 LEAVE_SPREAD = 0.002
 """Deviation of the last layer's weights, which start at zero: so that every frame differs from the one before."""
 
@@ -78,7 +98,7 @@ class LightDrawing:
 
 
 def build_dynamics(
-    preset: PaperPreset, device: torch.device, attention: str = FACTORISED, weights: str = "bf16"
+    preset: PaperPreset, device: torch.device, attention: str = FACTORISED, weights: str = PLAIN
 ) -> DiffusionTransformer:
     """Raises `BadInputError` for an attention or weights that there are not."""
     if weights not in WEIGHTS:
@@ -113,6 +133,11 @@ def plain_decoder(preset: PaperPreset, device: torch.device) -> ConvolutionalDec
     with seeded():
         plain = ConvolutionalDecoder(preset.convolutional()).eval().requires_grad_(False)
     return plain.to(device, DTYPE)
+
+
+def only_emulates(weights: str, device: torch.device) -> bool:
+    """Whether the device computes what these weights give, but not in their number format: its speed says nothing."""
+    return weights == Bits.FP8 and not (multiplies_fp8(device) and has_triton())
 
 
 def weight_bytes(module: nn.Module) -> int:

@@ -52,11 +52,26 @@ def shared_by_passes(model: DiffusionTransformer, state: DiffusionState) -> tupl
 
 
 @torch.inference_mode()
-def one_pass(model: DiffusionTransformer, state: DiffusionState) -> Work:
-    """A sampling step from noise, of the frame that is next now."""
+def one_pass(model: DiffusionTransformer, state: DiffusionState) -> Callable[[], Tensor]:
+    """A sampling step from noise, the same every time, of the frame that is next now."""
     shared, rows = shared_by_passes(model, state)
     number = state.count.clone()
     moment = Moment(number, *rotary_table(number, model.places, model.frames))
     shape = state.batch, model.config.tokens, model.config.token_size
-    noisy, first = torch.randn(shape, device=number.device), rows[0]
+    generator = torch.Generator(number.device).manual_seed(3)
+    noisy, first = torch.randn(shape, device=number.device, generator=generator), rows[0]
     return lambda: model.denoise(shared, noisy, first, state, moment)
+
+
+@torch.inference_mode()
+def pass_error(
+    model: DiffusionTransformer, state: DiffusionState, plain: DiffusionTransformer, plain_state: DiffusionState
+) -> float:
+    """How far a pass of `model` is from one of `plain` on the same frames, actions and noise: the norm of the
+    difference over that of plain's. Both states are filled anew."""
+    made = []
+    for one, memory in ((model, state), (plain, plain_state)):
+        memory.reset()
+        fill_memory(one, memory)
+        made.append(one_pass(one, memory)())
+    return float((made[0] - made[1]).norm() / made[1].norm())

@@ -32,7 +32,7 @@ def paper_lines(figures: Mapping[str, Any]) -> list[str]:
     lines += [*_printed(_frame_table(figures)), "", *_printed(_stage_table(figures)), "", *explanations(figures), ""]
     if figures["unfused"]:
         lines += [*_printed(_unfused_table(figures)), *_failures(figures), ""]
-    return [*lines, memory_line(figures), *paper_comparison(figures), machine_line(figures)]
+    return [*lines, memory_line(figures), *few_bits_lines(figures), *paper_comparison(figures), machine_line(figures)]
 
 
 def headline(figures: Mapping[str, Any]) -> str:
@@ -40,7 +40,8 @@ def headline(figures: Mapping[str, Any]) -> str:
     small = f", shrunk {figures['shrink']} times: its FPS say nothing of the full size" if figures["shrink"] > 1 else ""
     return (
         f"{figures['preset']} at {width}x{height}: {figures['parameters'] / 1e6:,.0f} M weights ({figures['weights']}, "
-        f"random), {figures['tokens']} tokens, {figures['attention']} attention, {figures['decoder']} decoder{small}"
+        f"random), caches in {figures['cache_bits']} bits, "
+        f"{figures['tokens']} tokens, {figures['attention']} attention, {figures['decoder']} decoder{small}"
     )
 
 
@@ -80,6 +81,20 @@ def memory_line(figures: Mapping[str, Any]) -> str:
     )
 
 
+def few_bits_lines(figures: Mapping[str, Any]) -> list[str]:
+    """Of weights or caches in few bits: how far off a pass is, and whether its speed means anything."""
+    if figures["error"] is None:
+        return []
+    kept = f"weights in {figures['weights']}, caches in {figures['cache_bits']} bits"
+    lines = [f"A pass with {kept} is {figures['error']:.2%} off the one in bf16 (random weights; norms)."]
+    if figures["emulated"]:
+        lines.append(
+            f"{figures['weights']} is only emulated on this device: the same numbers, no faster; these times say "
+            "nothing of a device that has it."
+        )
+    return lines
+
+
 def paper_comparison(figures: Mapping[str, Any]) -> list[str]:
     """Beside the paper's figures, whose peak is a data sheet's, not a measured one."""
     paper = figures["paper"]
@@ -91,7 +106,8 @@ def paper_comparison(figures: Mapping[str, Any]) -> list[str]:
     for steps, frame in figures["frames"].items():
         fps = max(frame["fps"], frame["pipelined_fps"])
         per = max(frame["fps_per_tflops"], frame["pipelined_fps_per_tflops"])
-        ratio = "" if figures["shrink"] > 1 else f", {fps / paper['fps_per_device']:.3g} times the paper's per device"
+        silent = figures["shrink"] > 1 or figures["emulated"]
+        ratio = "" if silent else f", {fps / paper['fps_per_device']:.3g} times the paper's per device"
         lines.append(f"Here, {_steps(steps)}: {fps:.4g} FPS on one device{ratio}, {per:.3g} per measured TFLOP/s.")
     return lines
 
