@@ -38,7 +38,8 @@ def paper(
 
     from dreamcade.core.device import cpu_threads, expect_compiler, resolve_device
     from dreamcade.core.files import atomic_path, expect_writable, write_json
-    from dreamcade.evaluation.paper.bench import PaperPlan, bench_paper
+    from dreamcade.evaluation.paper.bench import bench_paper
+    from dreamcade.evaluation.paper.plan import PaperPlan
     from dreamcade.evaluation.paper.presets import paper_preset
     from dreamcade.evaluation.paper.table import paper_lines
 

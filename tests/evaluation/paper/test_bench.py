@@ -13,11 +13,13 @@ from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.diffusion_bytes import pass_bytes
 from dreamcade.evaluation.ceilings import Ceilings, measure_ceilings
 from dreamcade.evaluation.paper import timing
-from dreamcade.evaluation.paper.bench import PaperPlan, bench_paper
+from dreamcade.evaluation.paper.bench import bench_paper
 from dreamcade.evaluation.paper.counts import PASS, STAGES, given_ceilings, stage_work
-from dreamcade.evaluation.paper.models import build_dynamics, weight_bytes
+from dreamcade.evaluation.paper.models import build_dynamics
+from dreamcade.evaluation.paper.plan import PaperPlan
 from dreamcade.evaluation.paper.presets import paper_preset
 from dreamcade.evaluation.paper.table import paper_lines, where_it_goes
+from dreamcade.world.low_bits import weight_bytes
 
 CPU = torch.device("cpu")
 TOY = paper_preset("paper-platformer", 15)

@@ -17,10 +17,11 @@ from dreamcade.dynamics.diffusion_bytes import layer_shapes, pass_bytes, shared_
 from dreamcade.dynamics.diffusion_config import DiffusionTransformerConfig
 from dreamcade.dynamics.diffusion_flops import frame_flops, pass_flops
 from dreamcade.evaluation.ceilings import Ceilings
-from dreamcade.evaluation.paper.models import DTYPE, PLAIN, WEIGHT_BITS, weight_bytes
+from dreamcade.evaluation.paper.models import DTYPE, PLAIN, WEIGHT_BITS
 from dreamcade.evaluation.paper.presets import CONVOLUTIONAL, PaperPreset
 from dreamcade.kernels.decoder_block import Norm, PackedConv, Statistics
 from dreamcade.kernels.traffic import LaunchTraffic, OperatorTraffic
+from dreamcade.world.low_bits import weight_bytes
 
 PASS, SHARED, WRITE, DECODE, PIXELS = "dynamics pass", "shared by passes", "cache write", "decode", "to pixels"
 STAGES = (SHARED, PASS, WRITE, DECODE, PIXELS)

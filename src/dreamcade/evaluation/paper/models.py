@@ -140,11 +140,6 @@ def only_emulates(weights: str, device: torch.device) -> bool:
     return weights == Bits.FP8 and not (multiplies_fp8(device) and has_triton())
 
 
-def weight_bytes(module: nn.Module) -> int:
-    """Of all parameters and buffers."""
-    return sum(t.nbytes for t in (*module.parameters(), *module.buffers()))
-
-
 @contextmanager
 def seeded() -> Iterator[None]:
     """Random numbers of a generator that begins anew; the caller's goes on as if nothing had been drawn."""
