@@ -14,11 +14,12 @@ FILLED_AT_ONCE = 64
 @triton.jit
 def normalise_region(
     x, scratch, mean, variance, gamma, beta,
-    batch, top, left, first, height, width, channels, epsilon,
+    batch, top, left, first, begins, ends, width, channels, epsilon,
     GROUPS: tl.constexpr, GROUP_SIZE: tl.constexpr, REGION_ROWS: tl.constexpr, REGION_COLUMNS: tl.constexpr,
     CHUNK: tl.constexpr, PIXELS: tl.constexpr, SILU: tl.constexpr,
 ):  # fmt: skip
-    """Writes a region's `CHUNK` channels from `first` on to the scratch, normalised; zeros outside the map."""
+    """Writes a region's `CHUNK` channels from `first` on to the scratch, normalised; zeros outside the map,
+    whose rows go from `begins` to before `ends`."""
     lane = tl.arange(0, CHUNK)
     channel = first + lane
     known = channel < channels
@@ -31,7 +32,7 @@ def normalise_region(
         pixel = begin + tl.arange(0, PIXELS)
         row = top + pixel // REGION_COLUMNS
         column = left + pixel % REGION_COLUMNS
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        inside = (row >= begins) & (row < ends) & (column >= 0) & (column < width)
         mask = inside[:, None] & known[None, :]
         value = tl.load(x + ((row * width + column) * channels)[:, None] + channel[None, :], mask=mask, other=0.0)
         value = value.to(tl.float32) * scale[None, :] + shift[None, :]
@@ -69,14 +70,17 @@ def measure_tile(
 @triton.jit
 def conv_kernel(
     x, weight, bias, residual, y, scratch, partials, mean, variance, gamma, beta,
-    height, width, inputs, outputs, down, across, items, programs, batches, lanes, epsilon,
+    height, width, above, below, inputs, outputs, down, across, items, programs, batches, lanes, epsilon,
     GROUPS: tl.constexpr, GROUP_SIZE: tl.constexpr,
     PHASES: tl.constexpr, WIDE: tl.constexpr, PADDED_IN: tl.constexpr, PADDED_OUT: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, BLOCK_OUT: tl.constexpr, BLOCK_IN: tl.constexpr, CHUNK: tl.constexpr,
     FILL: tl.constexpr, LANE: tl.constexpr,
     NORM: tl.constexpr, SILU: tl.constexpr, RESIDUAL: tl.constexpr, MEASURE: tl.constexpr, EXACT: tl.constexpr,
 ):  # fmt: skip
-    """One program's tiles. Neighbouring programs share pixels (output blocks vary fastest), then weights."""
+    """One program's tiles. Neighbouring programs share pixels (output blocks vary fastest), then weights.
+
+    `height` rows are the map's own; `above` and `below` of them stand neighbours' rows, in `x`, `residual` and `y`.
+    """
     UP: tl.constexpr = 2 if PHASES == 4 else 1
     REGION_COLUMNS: tl.constexpr = COLUMNS + WIDE - 1
     REGION_ROWS: tl.constexpr = ROWS + WIDE - 1
@@ -107,7 +111,7 @@ def conv_kernel(
         if WIDE == 2:
             up = 1 - phase // 2
             left = 1 - phase % 2
-        source = x + batch.to(tl.int64) * height * width * inputs
+        source = x + (batch.to(tl.int64) * (above + height + below) + above) * width * inputs
         total = tl.zeros((ROWS * COLUMNS, BLOCK_OUT), tl.float32)
         matrix = weight + phase * (WIDE * WIDE * PADDED_IN * PADDED_OUT) + k[:, None] * PADDED_OUT
         matrix += first + lane[None, :]
@@ -117,7 +121,7 @@ def conv_kernel(
                 normalise_region(
                     source, own, mean, variance, gamma, beta,
                     batch, (tile // across) * ROWS - up, (tile % across) * COLUMNS - left, begin,
-                    height, width, inputs, epsilon,
+                    -above, height + below, width, inputs, epsilon,
                     GROUPS, GROUP_SIZE, REGION_ROWS, REGION_COLUMNS, CHUNK, FILL, SILU,
                 )  # fmt: skip
                 tl.debug_barrier()  # the whole program has written it
@@ -129,7 +133,8 @@ def conv_kernel(
                 else:
                     tap_row = row + (tap // WIDE - up)
                     tap_column = column + (tap % WIDE - left)
-                    inside = (tap_row >= 0) & (tap_row < height) & (tap_column >= 0) & (tap_column < width)
+                    inside = (tap_row >= -above) & (tap_row < height + below)
+                    inside = inside & (tap_column >= 0) & (tap_column < width)
                     at = source + ((tap_row * width + tap_column) * inputs)[:, None] + (channel + k)[None, :]
                     a = tl.load(at, mask=inside[:, None] & (channel + k < inputs)[None, :], other=0.0)
                 b = tl.load(matrix + (tap * PADDED_IN + begin + channel) * PADDED_OUT)
@@ -145,7 +150,7 @@ def conv_kernel(
         if UP == 2:
             out_row += phase // 2
             out_column += phase % 2
-        start = batch.to(tl.int64) * height * width * (UP * UP) * outputs
+        start = (batch.to(tl.int64) * (above + height * UP + below) + above) * (width * UP) * outputs
         place = ((out_row * (width * UP) + out_column) * outputs)[:, None] + (first + lane)[None, :]
         mask = valid[:, None] & known[None, :]
         if RESIDUAL:
@@ -186,7 +191,7 @@ def merge_kernel(partials, mean, variance, size, plane, BLOCK: tl.constexpr):
 
 def launch(plan: Plan) -> None:
     """Fills the plan's `y` and `statistics`. No host synchronisation, so it can be captured in a CUDA graph."""
-    batch, inputs, height, width = plan.x.shape
+    batch, inputs, _, width = plan.x.shape
     padded_in, padded_out = plan.conv.blocks.shape[2:]
     tiling, norm = plan.tiling, plan.norm
     outputs = plan.y.shape[1]
@@ -197,7 +202,8 @@ def launch(plan: Plan) -> None:
         plan.x, plan.conv.blocks, plan.conv.bias, nothing if plan.residual is None else plan.residual, plan.y,
         nothing if plan.scratch is None else plan.scratch, nothing if plan.partials is None else plan.partials,
         *(4 * (nothing,) if norm is None else (norm.statistics.mean, norm.statistics.variance, norm.weight, norm.bias)),
-        height, width, inputs, outputs, down, across, items, plan.programs, batch, outputs // plan.lane,
+        plan.height, width, plan.borders.above, plan.borders.below, inputs, outputs,
+        down, across, items, plan.programs, batch, outputs // plan.lane,
         0.0 if norm is None else norm.epsilon,
         GROUPS=1 if norm is None else norm.statistics.groups,
         GROUP_SIZE=1 if norm is None else inputs // norm.statistics.groups,
