@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dreamcade.codec.strips import Strips
+from dreamcade.codec.strips import Rows, Strips
 
 PATIENCE = 20.0
 """Seconds after which a thread that waits for the others gives up."""
@@ -43,26 +43,26 @@ class ThreadExchange:
     index: int
     swaps: int = 0
     collects: int = 0
-    sent: int = 0
-    """Bytes given to neighbours."""
 
     @property
     def count(self) -> int:
         return self.table.count
 
-    def swap(self, first: Tensor, last: Tensor, above: Tensor | None, below: Tensor | None) -> None:
-        assert (above is not None) == (self.index > 0) and (below is not None) == (self.index < self.count - 1)
-        rows = self.table.round(self.index, (first.clone(), last.clone()))
+    def swap(self, rows: Rows) -> None:
+        assert (rows.above is not None) == (self.index > 0) and (rows.below is not None) == (
+            self.index < self.count - 1
+        )
+        laid = self.table.round(self.index, (rows.first.clone(), rows.last.clone()))
         self.swaps += 1
-        if above is not None:
-            above.copy_(rows[self.index - 1][1])  # type: ignore[index]
-            self.sent += first.nbytes
-        if below is not None:
-            below.copy_(rows[self.index + 1][0])  # type: ignore[index]
-            self.sent += last.nbytes
+        if rows.above is not None:
+            rows.above.copy_(laid[self.index - 1][1])  # type: ignore[index]
+        if rows.below is not None:
+            rows.below.copy_(laid[self.index + 1][0])  # type: ignore[index]
 
-    def collect(self, x: Tensor) -> Tensor:
+    def collect(self, x: Tensor, rows: Rows | None = None) -> Tensor:
         self.collects += 1
+        if rows is not None:
+            self.swap(rows)
         return torch.stack([part for part in self.table.round(self.index, x.clone()) if isinstance(part, Tensor)])
 
 

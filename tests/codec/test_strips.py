@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dreamcade.codec import Codec, CodecConfig
 from dreamcade.codec.convolutional import ConvolutionalDecoder, ConvolutionalDecoderConfig
 from dreamcade.codec.fused_convolutional import FusedDecoder
-from dreamcade.codec.strips import Strips, in_strips, share_rows
+from dreamcade.codec.strips import Strips, in_strips
 from dreamcade.core.errors import BadInputError
 from dreamcade.kernels.choice import using
 from dreamcade.kernels.decoder_block import Borders
@@ -133,7 +133,7 @@ def test_a_worlds_codec_too(together: Together, world: str, bits: Bits | None) -
     if bits is not None:
         codec.decoder.enter = PackedConv2d(codec.decoder.enter, bits)  # type: ignore[assignment]
     latents = torch.rand(2, *codec.config.latent_shape) * 2 - 1
-    rows = share_rows(codec.config.latent_shape[1], 3)
+    rows = (2, 1, codec.config.latent_shape[1] - 3)
     whole, expected = codec.decode_pixels(latents), codec.decode(latents[:, None])[:, 0]
     strips, _ = together(rows, lambda strips: in_strips(codec, strips).decode_pixels(strips.own(latents)))
     got = torch.cat(strips, 1)
@@ -168,7 +168,7 @@ def test_in_bfloat16_strips_err_as_much_as_one(decoder: ConvolutionalDecoder, to
 
 
 def test_alone_nothing_is_exchanged_and_nothing_copied(decoder: ConvolutionalDecoder) -> None:
-    strips = Strips.of(Strips().exchange, 6)
+    strips = Strips(rows=(6,))
     latents = torch.randn(1, 4, 6, 5)
     assert strips.alone and in_strips(decoder, strips) is decoder
     assert strips.own(latents) is strips.frame(latents) is strips.gather(latents) is latents
@@ -185,13 +185,6 @@ def test_the_network_stays_as_it_is_and_weights_are_shared(decoder: Convolutiona
 
     together((1, 1), weights)
     assert str(decoder) == before
-
-
-def test_rows_are_shared_evenly() -> None:
-    assert share_rows(60, 7) == (9, 9, 9, 9, 8, 8, 8)
-    assert share_rows(6, 4) == (2, 2, 1, 1)
-    with pytest.raises(BadInputError, match="6 rows of latents make 1 to 6 strips; got 7"):
-        share_rows(6, 7)
 
 
 def test_what_does_not_fit_is_refused(decoder: ConvolutionalDecoder, together: Together) -> None:

@@ -151,16 +151,17 @@ class FusedDecoder:
 
 
 def _convolve_in(strips: Strips) -> Convolve:
-    """`fused_conv` of framed maps. A map is read by one 3×3 convolution, which has its borders filled first."""
+    """`fused_conv` of framed maps. What is measured is filled in the same exchange; what no norm follows, before it is
+    read."""
 
     def convolve(
         x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None,
         groups: int | None = None,
     ) -> tuple[Tensor, Statistics | None]:  # fmt: skip
-        if conv.size > 1:
+        if conv.size > 1 and norm is None:
             strips.fill(x)
         y, own = fused_conv(x, conv, norm=norm, residual=residual, groups=groups, borders=strips.borders)
-        return y, None if own is None else strips.merge(own)
+        return y, None if own is None else strips.merge(own, y)
 
     return convolve
 

@@ -27,6 +27,17 @@ from dreamcade.kernels.packed_layers import PackedConv2d
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """`first` is for the strip above and `last` for the one below; theirs are written into `above` and `below`, which
+    are None at the picture's edge. All are `[N, 1, W, C]` of one type, and may be views."""
+
+    first: Tensor
+    last: Tensor
+    above: Tensor | None
+    below: Tensor | None
+
+
 class Exchange(Protocol):
     """One of `count` decoders, which all call the same functions in the same order; `index` 0 has the top strip."""
 
@@ -36,13 +47,12 @@ class Exchange(Protocol):
     @property
     def count(self) -> int: ...
 
-    def swap(self, first: Tensor, last: Tensor, above: Tensor | None, below: Tensor | None) -> None:
-        """Gives `first` to the strip above and `last` to the one below, and writes what they give into `above` and
-        `below`, which are None at the picture's edge. All of one shape and type, in any memory order."""
+    def swap(self, rows: Rows) -> None:
+        """Swaps rows with the neighbours."""
         ...
 
-    def collect(self, x: Tensor) -> Tensor:
-        """Everybody's `x`, of one shape and type, `[count, …]` from top to bottom."""
+    def collect(self, x: Tensor, rows: Rows | None = None) -> Tensor:
+        """Everybody's `x`, of one shape and type, `[count, …]` from top to bottom; swaps rows in the same message."""
         ...
 
 
@@ -51,21 +61,11 @@ class Alone:
 
     index, count = 0, 1
 
-    def swap(self, first: Tensor, last: Tensor, above: Tensor | None, below: Tensor | None) -> None:
+    def swap(self, rows: Rows) -> None:
         return None
 
-    def collect(self, x: Tensor) -> Tensor:
+    def collect(self, x: Tensor, rows: Rows | None = None) -> Tensor:
         return x[None]
-
-
-def share_rows(height: int, count: int) -> tuple[int, ...]:
-    """Rows of each of `count` strips, top to bottom, as even as can be, the larger ones first.
-
-    Raises `BadInputError` where there are fewer rows than strips.
-    """
-    if not 1 <= count <= height:
-        raise BadInputError(f"{height} rows of latents make 1 to {height} strips; got {count}")
-    return tuple(height // count + (index < height % count) for index in range(count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,6 @@ class Strips:
     def __post_init__(self) -> None:
         if len(self.rows) != self.exchange.count or min(self.rows) < 1:
             raise BadInputError(f"each of {self.exchange.count} strips must have rows; got {list(self.rows)}")
-
-    @classmethod
-    def of(cls, exchange: Exchange, height: int) -> Strips:
-        """Even strips of latents `height` high. Raises `BadInputError` where there are fewer rows than decoders."""
-        return cls(exchange, share_rows(height, exchange.count))
 
     @property
     def alone(self) -> bool:
@@ -121,13 +116,8 @@ class Strips:
 
     def fill(self, framed: Tensor) -> None:
         """Writes the neighbours' rows into a framed map's borders, and gives them its own outermost rows."""
-        if self.alone:
-            return
-        borders = self.borders
-        inside = borders.inside(framed)
-        above = framed[:, :, :1] if borders.above else None
-        below = framed[:, :, -1:] if borders.below else None
-        self.exchange.swap(inside[:, :, :1], inside[:, :, -1:], above, below)
+        if not self.alone:
+            self.exchange.swap(self._rows(framed))
 
     def padded(self, x: Tensor) -> Tensor:
         """A map between its neighbours' rows, `[N, C, 1 + own + 1, W]`; zeros at the picture's edge. Channels-last."""
@@ -146,17 +136,26 @@ class Strips:
         if self.alone:
             return x
         enlarged = x.shape[2] // self.rows[self.exchange.index]
-        most = max(self.rows) * enlarged
-        parts = self.exchange.collect(F.pad(x, (0, 0, 0, most - x.shape[2])))
-        return torch.cat([part[:, :, : rows * enlarged] for part, rows in zip(parts, self.rows, strict=True)], 2)
+        missing = max(self.rows) * enlarged - x.shape[2]
+        parts = self.exchange.collect(F.pad(x.permute(0, 2, 3, 1), (0, 0, 0, 0, 0, missing)))
+        strips = [part[:, : rows * enlarged] for part, rows in zip(parts, self.rows, strict=True)]
+        return torch.cat(strips, 1).permute(0, 3, 1, 2)
 
-    def merge(self, own: Statistics) -> Statistics:
-        """The whole map's statistics from those of the strip's own rows."""
+    def merge(self, own: Statistics, framed: Tensor | None = None) -> Statistics:
+        """The whole map's statistics from those of the strip's own rows; in the same message, `fill`s a framed map."""
         if self.alone:
             return own
-        everybodys = self.exchange.collect(torch.stack((own.mean, own.variance)))
+        rows = None if framed is None else self._rows(framed)
+        everybodys = self.exchange.collect(torch.stack((own.mean, own.variance)), rows)
         counts = torch.tensor(self.rows, dtype=own.mean.dtype).to(own.mean.device)
         return merge(counts[:, None, None], everybodys[:, 0], everybodys[:, 1])
+
+    def _rows(self, framed: Tensor) -> Rows:
+        borders, stored = self.borders, framed.permute(0, 2, 3, 1)
+        own = stored[:, borders.above : stored.shape[1] - borders.below]
+        above = stored[:, :1] if borders.above else None
+        below = stored[:, -1:] if borders.below else None
+        return Rows(own[:, :1], own[:, -1:], above, below)
 
 
 def in_strips(network: ModuleT, strips: Strips) -> ModuleT:
