@@ -103,8 +103,12 @@ class Play(RuleBasedStateMachine):
         decoder = self.drawing.pop(number)
         self.given(self.turns.finish(number, decoder, str(number)))
 
-    @rule(number=st.integers(0, 20), decoder=st.integers(0, 5))
-    def lie(self, number: int, decoder: int) -> None:
+    @precondition(lambda self: self.submitted)
+    @rule(data=st.data())
+    def lie(self, data: st.DataObject) -> None:
+        """A decoder, there or lost, sends what it was not to draw."""
+        number = data.draw(st.integers(max(0, self.submitted - 4), self.submitted))
+        decoder = data.draw(st.integers(0, self.names - 1))
         if self.drawing.get(number) != decoder:
             assert self.turns.finish(number, decoder, "a lie") is None
 
@@ -114,6 +118,8 @@ class Play(RuleBasedStateMachine):
             decoder = data.draw(st.sampled_from(self.turns.decoders))
             self.lost.append(decoder)
             turn = self.turns.lose(decoder)
+            had = {number for number, drawing in self.drawing.items() if drawing == decoder}
+            assert had & set(self.turns.on_their_way) == had & {self.submitted - 1}
             self.drawing = {n: d for n, d in self.drawing.items() if d != decoder}
             self.given(turn)
 
