@@ -360,11 +360,9 @@ from dreamcade.kernels.triton_decoder_block import conv_kernel, merge_kernel
 
 HOPPER = GPUTarget("cuda", 90, 32)
 sizes = dict(PADDED_IN=64, PADDED_OUT=64, ROWS=8, COLUMNS=16, BLOCK_OUT=64, BLOCK_IN=64, CHUNK=64, FILL=64, LANE=2)
-flags = dict(SILU=True, RESIDUAL=True, MEASURE=True, EXACT=False, GROUPS=32, GROUP_SIZE=2)
+flags = dict(ABOVE=1, BELOW=0, SILU=True, RESIDUAL=True, MEASURE=True, EXACT=False, GROUPS=32, GROUP_SIZE=2)
 for phases, wide, norm in ((1, 3, True), (4, 2, False)):
     fixed = dict(sizes, **flags, PHASES=phases, WIDE=wide, NORM=norm)
-    if norm:
-        fixed.update(above=1, below=1)  # as Triton has it for an argument of 1
     types = {name: "constexpr" if name in fixed else "i32" for name in conv_kernel.arg_names}
     types.update(dict.fromkeys(("x", "weight", "bias", "residual", "y", "scratch", "gamma", "beta"), "*bf16"))
     types.update(dict.fromkeys(("partials", "mean", "variance"), "*fp32"), epsilon="fp32")

@@ -70,16 +70,17 @@ def measure_tile(
 @triton.jit
 def conv_kernel(
     x, weight, bias, residual, y, scratch, partials, mean, variance, gamma, beta,
-    height, width, above, below, inputs, outputs, down, across, items, programs, batches, lanes, epsilon,
+    height, width, inputs, outputs, down, across, items, programs, batches, lanes, epsilon,
     GROUPS: tl.constexpr, GROUP_SIZE: tl.constexpr,
     PHASES: tl.constexpr, WIDE: tl.constexpr, PADDED_IN: tl.constexpr, PADDED_OUT: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, BLOCK_OUT: tl.constexpr, BLOCK_IN: tl.constexpr, CHUNK: tl.constexpr,
     FILL: tl.constexpr, LANE: tl.constexpr,
+    ABOVE: tl.constexpr, BELOW: tl.constexpr,
     NORM: tl.constexpr, SILU: tl.constexpr, RESIDUAL: tl.constexpr, MEASURE: tl.constexpr, EXACT: tl.constexpr,
 ):  # fmt: skip
     """One program's tiles. Neighbouring programs share pixels (output blocks vary fastest), then weights.
 
-    `height` rows are the map's own; `above` and `below` of them stand neighbours' rows, in `x`, `residual` and `y`.
+    `height` rows are the map's own; `ABOVE` and `BELOW` of them stand neighbours' rows, in `x`, `residual` and `y`.
     """
     UP: tl.constexpr = 2 if PHASES == 4 else 1
     REGION_COLUMNS: tl.constexpr = COLUMNS + WIDE - 1
@@ -111,7 +112,7 @@ def conv_kernel(
         if WIDE == 2:
             up = 1 - phase // 2
             left = 1 - phase % 2
-        source = x + (batch.to(tl.int64) * (above + height + below) + above) * width * inputs
+        source = x + (batch.to(tl.int64) * (ABOVE + height + BELOW) + ABOVE) * width * inputs
         total = tl.zeros((ROWS * COLUMNS, BLOCK_OUT), tl.float32)
         matrix = weight + phase * (WIDE * WIDE * PADDED_IN * PADDED_OUT) + k[:, None] * PADDED_OUT
         matrix += first + lane[None, :]
@@ -121,7 +122,7 @@ def conv_kernel(
                 normalise_region(
                     source, own, mean, variance, gamma, beta,
                     batch, (tile // across) * ROWS - up, (tile % across) * COLUMNS - left, begin,
-                    -above, height + below, width, inputs, epsilon,
+                    -ABOVE, height + BELOW, width, inputs, epsilon,
                     GROUPS, GROUP_SIZE, REGION_ROWS, REGION_COLUMNS, CHUNK, FILL, SILU,
                 )  # fmt: skip
                 tl.debug_barrier()  # the whole program has written it
@@ -133,7 +134,7 @@ def conv_kernel(
                 else:
                     tap_row = row + (tap // WIDE - up)
                     tap_column = column + (tap % WIDE - left)
-                    inside = (tap_row >= -above) & (tap_row < height + below)
+                    inside = (tap_row >= -ABOVE) & (tap_row < height + BELOW)
                     inside = inside & (tap_column >= 0) & (tap_column < width)
                     at = source + ((tap_row * width + tap_column) * inputs)[:, None] + (channel + k)[None, :]
                     a = tl.load(at, mask=inside[:, None] & (channel + k < inputs)[None, :], other=0.0)
@@ -150,7 +151,7 @@ def conv_kernel(
         if UP == 2:
             out_row += phase // 2
             out_column += phase % 2
-        start = (batch.to(tl.int64) * (above + height * UP + below) + above) * (width * UP) * outputs
+        start = (batch.to(tl.int64) * (ABOVE + height * UP + BELOW) + ABOVE) * (width * UP) * outputs
         place = ((out_row * (width * UP) + out_column) * outputs)[:, None] + (first + lane)[None, :]
         mask = valid[:, None] & known[None, :]
         if RESIDUAL:
@@ -202,14 +203,14 @@ def launch(plan: Plan) -> None:
         plan.x, plan.conv.blocks, plan.conv.bias, nothing if plan.residual is None else plan.residual, plan.y,
         nothing if plan.scratch is None else plan.scratch, nothing if plan.partials is None else plan.partials,
         *(4 * (nothing,) if norm is None else (norm.statistics.mean, norm.statistics.variance, norm.weight, norm.bias)),
-        plan.height, width, plan.borders.above, plan.borders.below, inputs, outputs,
-        down, across, items, plan.programs, batch, outputs // plan.lane,
+        plan.height, width, inputs, outputs, down, across, items, plan.programs, batch, outputs // plan.lane,
         0.0 if norm is None else norm.epsilon,
         GROUPS=1 if norm is None else norm.statistics.groups,
         GROUP_SIZE=1 if norm is None else inputs // norm.statistics.groups,
         PHASES=plan.phases, WIDE=plan.taps_wide, PADDED_IN=padded_in, PADDED_OUT=padded_out,
         ROWS=tiling.rows, COLUMNS=tiling.columns, BLOCK_OUT=tiling.block_out, BLOCK_IN=tiling.block_in,
         CHUNK=tiling.chunk, FILL=FILLED_AT_ONCE, LANE=plan.lane,
+        ABOVE=plan.borders.above, BELOW=plan.borders.below,
         NORM=norm is not None, SILU=norm is not None and norm.silu, RESIDUAL=plan.residual is not None,
         MEASURE=plan.partials is not None,
         # The interpreter multiplies bfloat16 only as float32, which gives the same products.
