@@ -4,8 +4,8 @@
         [--dtype float32|bfloat16] [--repeat 5]
 
 Prints JSON: milliseconds of a frame (one decoder and several in turn; the quickest and the median, by the clock and of
-the slowest process's processor time), how much quicker several are, exchanges and bytes of a frame. Where others use the
-machine, processes wait for each other, and only the quickest frames and processor times say something.
+the slowest process's processor time), how much quicker several are, exchanges and bytes of a frame. Where others use
+the machine, processes wait for each other, and only the quickest frames and processor times say something.
 """
 
 from __future__ import annotations

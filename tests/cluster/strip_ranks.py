@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dreamcade.cluster.decoder_rank import DecoderRank
 from dreamcade.cluster.process_group import Group, meeting_place
 from dreamcade.cluster.strips import strips_of
 from dreamcade.codec import Codec, CodecConfig
@@ -82,6 +83,17 @@ def draw(name: str, kind: str, height: int, width: int, dtype: torch.dtype, batc
         "exchanges": group.exchanges - before.exchanges,
         "sent": group.sent_bytes - before.sent_bytes,
     }
+
+
+def network_of(kind: str) -> Codec | ConvolutionalDecoder:
+    network = random_weights(Codec(CODEC) if kind == "codec" else ConvolutionalDecoder(DECODER))
+    assert isinstance(network, (Codec, ConvolutionalDecoder))
+    return network
+
+
+def draw_pixels(name: str, kind: str, height: int, width: int) -> Any:
+    """As a decoder of a pipeline does."""
+    return DecoderRank(network_of(kind), _groups[name]).draw(latents_of(kind, height, width)).numpy()
 
 
 def draw_until_lost(name: str, height: int, width: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 
+from dreamcade.cluster.decoder_rank import DecoderRank, assemble
 from dreamcade.cluster.process_group import meeting_place
 from dreamcade.cluster.shares import shares
 from dreamcade.cluster.strip_costs import codec_messages, decoder_messages, sent_bytes
@@ -183,6 +184,23 @@ def test_the_formulas_count_what_is_sent(
             messages = decoder_messages(config, height, width, size, fused=fused, size=dtype.itemsize, batch=batch)
         assert [answer["exchanges"] for answer in answers] == size * [len(messages)]
         assert [answer["sent"] for answer in answers] == [sent_bytes(messages, size, i) for i in range(size)]
+
+
+@pytest.mark.parametrize("kind", ["convolutional", "codec"])
+def test_decoders_of_a_pipeline_draw_rows_of_pixels(ranks: Ranks, kind: str) -> None:
+    """Bytes: where a value lies between two of them, either may be right."""
+    given = dict(kind=kind, height=8, width=4)
+    whole = DecoderRank(ranks.script.network_of(kind)).draw(ranks.script.latents_of(**given))
+    strips = ranks.call((0, 1, 2), "draw_pixels", 3 * [dict(name="3", **given)])
+    frames = assemble([torch.from_numpy(strip) for strip in strips])
+    assert frames.dtype is torch.uint8 and frames.shape == whole.shape and frames.is_contiguous()
+    assert (frames.int() - whole.int()).abs().max() <= 1 and (frames != whole).float().mean() < 1e-3
+    assert whole.float().std() > 10
+
+
+def test_strips_of_different_frames_are_not_put_together() -> None:
+    with pytest.raises(BadInputError, match="strips must be of the same frames"):
+        assemble([torch.zeros(1, 4, 6, 3), torch.zeros(2, 4, 6, 3)])
 
 
 def test_one_strip_sends_nothing(ranks: Ranks) -> None:

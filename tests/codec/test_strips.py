@@ -75,7 +75,7 @@ def seams(rows: tuple[int, ...], cell: int) -> list[int]:
 
 
 @pytest.mark.parametrize("draw", [plain, fused])
-@pytest.mark.parametrize("rows", [(2, 1), (1, 1, 1), (1, 3, 1, 2, 1)])
+@pytest.mark.parametrize("rows", [(2, 1), (1, 1, 1), (1, 1, 2, 2), (8, 8, 8, 9, 9, 9, 9)])
 def test_strips_are_the_picture(
     decoder: ConvolutionalDecoder, together: Together, draw: Draw, rows: tuple[int, ...]
 ) -> None:

@@ -129,6 +129,31 @@ def codec_messages(config: CodecConfig, strips: int, *, size: int = 4, batch: in
     return [Message(size * batch * row) for row in rows]
 
 
+def decoder_peak_bytes(
+    config: ConvolutionalDecoderConfig, height: int, width: int, strips: int = 1, *, size: int = 2, batch: int = 1
+) -> int:
+    """The most that a fused decoder's maps take at once, in the strip with most rows, of latents `height` × `width`.
+
+    Weights (`size` bytes each) and a few megabytes of scratch come on top. A level's input is held until it is done;
+    within it there are a resnet's input, what goes around it, and both of its convolutions' results.
+    """
+    rows, borders = max(shares(height, strips)), min(2, strips - 1)
+
+    def maps(channels: int, level: int) -> int:
+        return size * batch * channels * ((rows << level) + borders) * (width << level)
+
+    widths = config.widths[::-1]
+    gathered = 0 if strips == 1 else size * batch * 2 * widths[0] * (height + strips * rows) * width
+    peaks = [7 * maps(widths[0], 0) + gathered]
+    for level, channels in enumerate(widths):
+        inputs = widths[max(0, level - 1)]
+        held = 3 if config.resnets > 1 or inputs != channels else 2
+        peaks.append(maps(inputs, level) + held * maps(channels, level))
+        if level < len(widths) - 1:
+            peaks.append(maps(inputs, level) + maps(channels, level) + maps(channels, level + 1))
+    return max(peaks)
+
+
 def aligned(size: int) -> int:
     """Bytes that a part of so many takes in a message."""
     return -(-size // ALIGNED) * ALIGNED

@@ -77,6 +77,7 @@ class Strips:
 
     exchange: Exchange = field(default_factory=Alone)
     rows: tuple[int, ...] = (1,)
+    _counts: dict[tuple[torch.dtype, torch.device], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.rows) != self.exchange.count or min(self.rows) < 1:
@@ -147,8 +148,16 @@ class Strips:
             return own
         rows = None if framed is None else self._rows(framed)
         everybodys = self.exchange.collect(torch.stack((own.mean, own.variance)), rows)
-        counts = torch.tensor(self.rows, dtype=own.mean.dtype).to(own.mean.device)
-        return merge(counts[:, None, None], everybodys[:, 0], everybodys[:, 1])
+        return merge(self._weights(everybodys), everybodys[:, 0], everybodys[:, 1])
+
+    def _weights(self, like: Tensor) -> Tensor:
+        """Everybody's rows `[count, 1, 1]`, kept: a CUDA graph must not copy from the host."""
+        kept = self._counts.get((like.dtype, like.device))
+        if kept is None:
+            with torch.inference_mode(False):  # also for who calls outside of it later
+                kept = torch.tensor(self.rows, dtype=like.dtype, device=like.device)[:, None, None]
+            self._counts[like.dtype, like.device] = kept
+        return kept
 
     def _rows(self, framed: Tensor) -> Rows:
         borders, stored = self.borders, framed.permute(0, 2, 3, 1)
