@@ -198,7 +198,7 @@ def test_what_does_not_fit_is_refused(decoder: ConvolutionalDecoder, together: T
 
         return draw
 
-    for layer in (nn.Conv2d(4, 4, 3, stride=2), nn.Conv2d(4, 4, 5, padding=2), nn.BatchNorm2d(4)):
+    for layer in (nn.Conv2d(4, 4, 3, stride=2), nn.Conv2d(4, 4, 5, padding=2), nn.BatchNorm2d(4), nn.AvgPool2d(2)):
         together((1, 1), refused(nn.Sequential(layer)))
     with pytest.raises(BadInputError, match=r"each of 1 strips must have rows; got \[1, 1\]"):
         Strips(rows=(1, 1))

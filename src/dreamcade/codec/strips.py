@@ -198,7 +198,7 @@ def _layer(layer: nn.Module, strips: Strips) -> nn.Module | None:
         raise BadInputError(f"convolutions in strips are 1×1, or 3×3 padded with a row of zeros; got {layer}")
     if isinstance(layer, nn.GroupNorm):
         return _StripNorm(layer, strips)
-    if next(layer.children(), None) is None and next(layer.parameters(), None) is not None:
+    if next(layer.children(), None) is None and not isinstance(layer, (nn.ModuleList, nn.Sequential)):
         raise BadInputError(f"how a {type(layer).__name__} is computed in strips is not known")
     return None
 
