@@ -64,8 +64,10 @@ def frames_of(kind: str, latents: Tensor, strips: Strips) -> Tensor:
         return in_strips(decoder, strips)(latents)
 
 
-def join(port: int, name: str, rank: int, size: int) -> str:
-    _groups[name] = Group.join(meeting_place("127.0.0.1", port, master=False), name, rank, size)
+def join(port: int, name: str, rank: int, size: int, patience: float | None) -> str:
+    """With as much patience as is usual, or so many seconds."""
+    _groups[name] = group = Group.join(meeting_place("127.0.0.1", port, master=False), name, rank, size)
+    group.patience = group.patience if patience is None else patience
     return "joined"
 
 
@@ -94,6 +96,17 @@ def network_of(kind: str) -> Codec | ConvolutionalDecoder:
 def draw_pixels(name: str, kind: str, height: int, width: int) -> Any:
     """As a decoder of a pipeline does."""
     return DecoderRank(network_of(kind), _groups[name]).draw(latents_of(kind, height, width)).numpy()
+
+
+def warm_up(name: str, patience: float, late: float) -> str:
+    """In a group that has less patience than this rank is late."""
+    group = _groups[name]
+    usual, group.patience = group.patience, patience
+    rank = DecoderRank(network_of("convolutional"), group)
+    time.sleep(late)
+    rank.warm_up(latents_of("convolutional", 8, 4))
+    kept, group.patience = group.patience, usual
+    return "warm" if kept == patience else f"patience became {kept}"
 
 
 def draw_until_lost(name: str, height: int, width: int) -> dict[str, Any]:

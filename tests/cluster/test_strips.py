@@ -53,9 +53,10 @@ class Ranks:
             self._connections: list[Connection] = [listener.accept() for _ in range(COUNT)]
         self.pids = [self._answer(rank) for rank in range(COUNT)]
 
-    def join(self, name: str, members: tuple[int, ...]) -> None:
-        port = self._store.port
-        self.call(members, "join", [dict(port=port, name=name, rank=i, size=len(members)) for i in range(len(members))])
+    def join(self, name: str, members: tuple[int, ...], patience: float | None = LIMIT / 2) -> None:
+        """A group of these; None: as patient as is usual."""
+        given = dict(port=self._store.port, name=name, size=len(members), patience=patience)
+        self.call(members, "join", [dict(rank=rank, **given) for rank in range(len(members))])
 
     def call(self, members: tuple[int, ...], function: str, keywords: list[dict[str, Any]]) -> list[Any]:
         self.start(members, function, keywords)
@@ -198,6 +199,11 @@ def test_decoders_of_a_pipeline_draw_rows_of_pixels(ranks: Ranks, kind: str) -> 
     assert whole.float().std() > 10
 
 
+def test_the_first_frame_may_take_its_time(ranks: Ranks) -> None:
+    given = [dict(name="3", patience=0.2, late=late) for late in (0, 0.6, 0)]
+    assert ranks.call((0, 1, 2), "warm_up", given) == ["warm", "warm", "warm"]
+
+
 def test_strips_of_different_frames_are_not_put_together() -> None:
     with pytest.raises(BadInputError, match="strips must be of the same frames"):
         assemble([torch.zeros(1, 4, 6, 3), torch.zeros(2, 4, 6, 3)])
@@ -219,7 +225,7 @@ def test_a_lost_rank_is_noticed_and_the_others_go_on(ranks: Ranks, how: signal.S
     lost = 4 if how is signal.SIGKILL else 1
     left = tuple(member for member in members if member != lost)
     name = f"until {how.name}"
-    ranks.join(name, members)
+    ranks.join(name, members, patience=None)
     ranks.start(members, "draw_until_lost", len(members) * [dict(name=name, height=8, width=3)])
     time.sleep(0.3)
     os.kill(ranks.pids[lost], how)

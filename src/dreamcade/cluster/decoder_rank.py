@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from dreamcade.cluster.process_group import Group
+from dreamcade.cluster.process_group import MEETING, Group
 from dreamcade.cluster.strips import strips_of
 from dreamcade.codec import Codec
 from dreamcade.codec.convolutional import ConvolutionalDecoder, to_pixels
@@ -62,6 +62,19 @@ class DecoderRank:
         except RankLostError:
             self._made = {}
             raise
+
+    def warm_up(self, latents: Tensor, patience: float = MEETING) -> None:
+        """Draws once, with so many seconds for each exchange: some things happen only the first time (weights are
+        packed, kernels compiled), and take each rank its own time. Without it, that looks like a lost rank."""
+        group = self._group
+        if group is None:
+            self.draw(latents)
+            return
+        usual, group.patience = group.patience, patience
+        try:
+            self.draw(latents)
+        finally:
+            group.patience = usual
 
     def _make(self, height: int) -> tuple[Strips, Draw]:
         decoder = self._decoder
