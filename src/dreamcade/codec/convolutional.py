@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -156,3 +157,9 @@ def as_tokens(x: Tensor) -> Tensor:
 def as_map(tokens: Tensor, height: int) -> Tensor:
     """Inverse of `as_tokens`."""
     return tokens[:, 0].transpose(1, 2).reshape(tokens.shape[0], tokens.shape[3], height, -1)
+
+
+def to_pixels(frames: Tensor) -> Tensor:
+    """Frames `[N, 3, H, W]` of about [−1, 1] → uint8 `[N, H, W, 3]`, contiguous."""
+    pixels = frames.permute(0, 2, 3, 1).float().mul_(127.5).add_(128.0).clamp_(0, 255)
+    return pixels.to(torch.uint8).contiguous()

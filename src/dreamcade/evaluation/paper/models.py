@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dreamcade.codec.codec import Codec
-from dreamcade.codec.convolutional import ConvolutionalDecoder
+from dreamcade.codec.convolutional import ConvolutionalDecoder, to_pixels
 from dreamcade.codec.fused_convolutional import FusedDecoder
 from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.diffusion_config import FACTORISED
@@ -80,8 +80,7 @@ class ConvolutionalDrawing:
         return self._decoder(latents.to(DTYPE, memory_format=torch.channels_last))
 
     def to_pixels(self, decoded: Tensor) -> Tensor:
-        pixels = decoded.permute(0, 2, 3, 1).float().mul_(127.5).add_(128.0).clamp_(0, 255)
-        return pixels.to(torch.uint8).contiguous()
+        return to_pixels(decoded)
 
 
 class LightDrawing:
