@@ -27,7 +27,11 @@ MEETING = 30.0
 
 def meeting_place(host: str, port: int = 0, *, master: bool) -> TCPStore:
     """Where ranks find each other. The master (rank 0's process) holds it, at the `port` that it then has where 0 is
-    asked for; the others give that one."""
+    asked for; the others give that one.
+
+    A connection serves one thread: who waits at it holds it. Make it when a process starts, for all groups that this
+    will ever join; on some machines one in a few dozen takes five seconds (PyTorch's, not the network's).
+    """
     timeout = timedelta(seconds=MEETING)
     try:
         return TCPStore(host, port, None, master, timeout, wait_for_workers=False)
