@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
 import time
 from multiprocessing.connection import Connection
@@ -52,8 +53,8 @@ WORLD = DynamicsConfig(
     condition_width=16,
     motion_points=8,
 )
-FRAMES = 10
-"""Three times the memory."""
+FRAMES = 8
+"""More than twice the memory."""
 
 
 def large_model(config: DiffusionTransformerConfig, dtype: torch.dtype = torch.float32) -> DiffusionTransformer:
@@ -100,10 +101,10 @@ def play_large(
     return torch.stack([model.step(state, *large_inputs(config, frame, batch)) for frame in range(FRAMES)])
 
 
-def play_world(config: DynamicsConfig, keeping: Keeping, batch: int, exchange: Exchange) -> Tensor:
-    """The same with a world's dynamics."""
+def play_world(config: DynamicsConfig, keeping: Keeping, batch: int, whole: bool, exchange: Exchange) -> Tensor:
+    """The same with a world's dynamics. `whole`: every rank remembers everything, and only passes are shared."""
     model = world_model(config, keeping)
-    state, rows = model.new_state(batch, exchange), torch.arange(batch)
+    state, rows = model.new_state(batch, ALONE if whole else exchange), torch.arange(batch)
     generator = torch.Generator().manual_seed(4)
     first = 0.5 * torch.randn(batch, *config.latent_shape, generator=generator)
     model.observe(state, rows, first, torch.zeros(batch, config.action_size))
@@ -111,7 +112,14 @@ def play_world(config: DynamicsConfig, keeping: Keeping, batch: int, exchange: E
     for _ in range(FRAMES):
         actions = torch.rand(batch, config.action_size, generator=generator) * 2 - 1
         noise = torch.randn(2, batch, *model.noise_shape, generator=generator)
-        made.append(model.step(state, rows, actions, noise))
+        with torch.inference_mode():
+            tokens = (
+                model.sample(model.context(state, rows, actions).shared_by(exchange), noise)
+                if whole
+                else (model.propose(state, rows, actions, noise))
+            )
+        model.commit(state, rows, actions, tokens)
+        made.append(model.to_latents(tokens))
     return torch.stack(made)
 
 
@@ -203,8 +211,8 @@ def main(descriptors: list[int]) -> None:
             os._exit(0)
     for descriptor in descriptors:
         os.close(descriptor)
-    for _ in descriptors:
-        os.wait()
+    sys.stdin.read()  # until whoever started this closes it, or dies
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class Ranks:
         pairs = [multiprocessing.Pipe() for _ in range(count)]
         theirs = [end.fileno() for _, end in pairs]
         command = [sys.executable, str(SCRIPT), *map(str, theirs)]
-        self._process = subprocess.Popen(command, pass_fds=theirs, start_new_session=True)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=theirs, start_new_session=True)
         for _, end in pairs:
             end.close()
         self._ends: list[Connection] = [end for end, _ in pairs]
@@ -91,13 +91,11 @@ class Ranks:
         self.results(numbers)
 
     def close(self) -> None:
+        """All of them, even one that is stopped. Should this process be killed, its end of their pipe does it."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(10)
         for end in self._ends:
             end.close()
-        try:
-            self._process.wait(0.5)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
 
 
 @pytest.fixture(scope="module")
@@ -156,15 +154,24 @@ def test_in_bfloat16(ranks: Ranks) -> None:
         assert sent == FRAMES * diffusion_sent_bytes(both.LARGE, 3, rank, size=2)
 
 
-@pytest.mark.parametrize(("keeping", "batch", "bound"), [(Keeping.FULL, 2, BOUND), (Keeping.INT8, 1, 1e-3)])
+@pytest.mark.parametrize(
+    ("keeping", "batch", "whole", "bound"),
+    [
+        pytest.param(Keeping.FULL, 2, False, BOUND, id="two rows"),
+        pytest.param(Keeping.FULL, 1, True, BOUND, id="all remember everything"),
+        pytest.param(Keeping.INT8, 1, False, 1e-3, id="8 bits"),
+    ],
+)
 @pytest.mark.parametrize("size", [2, 3, 5])
-def test_world_shared_is_alone(ranks: Ranks, size: int, keeping: Keeping, batch: int, bound: float) -> None:
-    alone = both.play_world(both.WORLD, keeping, batch, ALONE)
+def test_world_shared_is_alone(
+    ranks: Ranks, size: int, keeping: Keeping, batch: int, whole: bool, bound: float
+) -> None:
+    alone = both.play_world(both.WORLD, keeping, batch, whole, ALONE)
     assert alone.diff(dim=0).flatten(1).norm(dim=1).min() > 0.1 * alone[0].norm()
-    coarse = both.play_world(both.WORLD, Keeping.INT4, batch, ALONE)
+    coarse = both.play_world(both.WORLD, Keeping.INT4, batch, whole, ALONE)
     assert error_of(coarse, alone) > 3 * bound  # what is remembered is seen in the frames
     ranks.group(range(size))
-    ranks.ask(range(size), "world", both.WORLD, keeping, batch)
+    ranks.ask(range(size), "world", both.WORLD, keeping, batch, whole)
     for rank, (made, sent, exchanges) in enumerate(ranks.results(range(size))):
         assert error_of(made, alone) < bound
         assert exchanges == FRAMES * world_exchanges(both.WORLD)
@@ -192,7 +199,7 @@ def test_a_lost_rank_is_noticed_and_the_others_go_on(ranks: Ranks, how: signal.S
     gone = time.time()
     outcomes = ranks.results(left)
     for frames, when, said in outcomes:
-        assert frames > 3 and -0.1 < when - gone < 1.6, (frames, when - gone)
+        assert frames > 3 and -0.1 < when - gone < 2, (frames, when - gone)
         assert "form a new group of those that are left" in said
     ranks.ask([0], "pasts")
     (pasts,) = ranks.results([0])
