@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from dreamcade.core.config import JsonConfig
 from dreamcade.core.errors import BadInputError
 
 
-class Decoding(str, Enum):
+class Decoding(StrEnum):
     """What several decoder devices share."""
 
     ROUND_ROBIN = "round-robin"
