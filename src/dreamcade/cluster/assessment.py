@@ -60,6 +60,9 @@ class Assessment:
     latency: float
     dit_memory: float
     decoder_memory: float
+    dit_pace: float
+    """Seconds that a tick takes the dynamics, frames that are extrapolated counted in; `decoder_pace`: the decoder."""
+    decoder_pace: float
 
     @property
     def tick(self) -> float:
@@ -87,7 +90,7 @@ def assess(question: Question, placed: Placed, players: int) -> Assessment:
         paces = {BOTH: made + pace + encoding}
         return Assessment(
             passes, drawing, 0.0, paces, BOTH, passes.total + pace + encoding, passes.total + drawing.total,
-            hold_dit + hold_decoder, hold_dit + hold_decoder,
+            hold_dit + hold_decoder, hold_dit + hold_decoder, made, pace,
         )  # fmt: skip
     between = placed.dit, placed.decoder
     hand_over = hand_over_seconds(workload, *between, players, layout.pipeline_devices)
@@ -97,7 +100,7 @@ def assess(question: Question, placed: Placed, players: int) -> Assessment:
     latency = passes.total + hand_over + drawing.total + delivery
     without = max(passes.total + encoding, pace, hand_over)
     return Assessment(
-        passes, drawing, hand_over, paces, slowest, without, latency, hold_dit, hold_decoder
+        passes, drawing, hand_over, paces, slowest, without, latency, hold_dit, hold_decoder, made + encoding, pace
     )  # fmt: skip
 
 
@@ -166,5 +169,5 @@ def plan_of(question: Question, placed: Placed, found: Assessment) -> Plan:
         1e3 * found.passes.total, 1e3 * found.passes.exchange, 1e3 * found.drawing.total, 1e3 * found.hand_over,
         found.dit_memory, found.decoder_memory, question.players,
         carries, in_time(question, found),
-        dict(placed.dit_kinds), dict(placed.decoder_kinds),
+        dict(placed.dit_kinds), dict(placed.decoder_kinds), 1 / found.dit_pace, 1 / found.decoder_pace,
     )  # fmt: skip

@@ -142,7 +142,8 @@ def _strip_seconds(workload: Workload, rates: Rates, frames: int, strips: int) -
     if strips == 1:
         return 0.0
     link, latency = link_of(rates, strips)
-    sent = frames * min(2, strips - 1) * workload.halo_bytes / 2
+    borders = min(2, strips - 1) * workload.halo_bytes / 2
+    sent = frames * (borders + workload.decoder_gather_bytes * (strips - 1) / strips)
     return (workload.halo_exchanges + workload.decoder_reductions) * latency + sent / link
 
 

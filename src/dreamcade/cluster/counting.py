@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from dreamcade.codec.convolutional import MapAttention
 from dreamcade.kernels.traffic import OperatorTraffic
 
 
@@ -85,30 +86,34 @@ def _storage(tensor: Tensor) -> int:
 
 @dataclass(slots=True)
 class Borders:
-    """What strips of a picture would have to tell each other: bytes over one border, both ways; how often; and how many
-    sums over the whole picture there are."""
+    """What strips of a picture would have to tell each other: bytes over one border, both ways; how often; how many
+    sums over the whole picture there are; and bytes that all need of all others."""
 
     bytes: int = 0
     exchanges: int = 0
     reductions: int = 0
+    gathered: int = 0
 
 
 @contextmanager
 def count_borders(*modules: nn.Module) -> Iterator[Borders]:
-    """Within it, every convolution over several rows exchanges as many rows of its input as reach over a border, and
-    every group norm sums up over the picture."""
+    """Within it, every convolution over several rows exchanges as many rows of its input as reach over a border,
+    every group norm sums up over the picture, and attention over it gathers keys and values."""
     found, hooks = Borders(), list[Any]()
 
     def seen(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, nn.GroupNorm):
             found.reductions += 1
+        elif isinstance(module, MapAttention):
+            found.exchanges += 1
+            found.gathered += 2 * output.nbytes  # keys and values
         elif isinstance(module, nn.Conv2d) and module.kernel_size[0] > 1:
             x = inputs[0]
             found.exchanges += 1
             found.bytes += 2 * (module.kernel_size[0] // 2) * x.nbytes // x.shape[-2]
 
     for part in (one for module in modules for one in module.modules()):
-        if isinstance(part, nn.GroupNorm | nn.Conv2d):
+        if isinstance(part, nn.GroupNorm | nn.Conv2d | MapAttention):
             hooks.append(part.register_forward_hook(seen))
     try:
         yield found

@@ -53,6 +53,7 @@ def _workload(
         decoder_activation_bytes=drawing.peak, decoder_launches=drawing.launches,
         decoder_rows=dynamics.latent_height,
         halo_bytes=borders.bytes, halo_exchanges=borders.exchanges, decoder_reductions=borders.reductions,
+        decoder_gather_bytes=borders.gathered,
         tick_rate=tick_rate,
     )  # fmt: skip
 
