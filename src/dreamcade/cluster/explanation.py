@@ -25,9 +25,7 @@ def inputs_of(
         Input(
             "passes", _passes(workload), COUNTED, f"{workload.attention} attention, {workload.context} frames of memory"
         ),
-        Input(
-            "decoder", f"{workload.decoder_flops / 1e12:.3g} TFLOP, {_size(workload.decoder_bytes)} a frame", COUNTED
-        ),
+        Input("decoder", f"{_flop(workload.decoder_flops)}, {_size(workload.decoder_bytes)} a frame", COUNTED),
         Input("weights", f"{_size(workload.weight_bytes)} + {_size(workload.decoder_weight_bytes)}", COUNTED),
         Input("memory of a player", _size(workload.cache_bytes), COUNTED),
     ]

@@ -19,7 +19,7 @@ def plan_lines(asked: PlanReport, top: int) -> list[str]:
     """The question, the best plan and its runners-up, where others would be preferred, and what all of it rests on."""
     return [
         _question(asked), "", *_printed(_plans(asked, top)), *_unmet(asked), "",
-        *(f"- {note}" for note in asked.notes), "", *_printed(_inputs(asked)),
+        *(f"- {note}" for note in asked.notes), *[""] * bool(asked.notes), *_printed(_inputs(asked)),
     ]  # fmt: skip
 
 
