@@ -52,10 +52,10 @@ def second_thoughts(
         notes += _without_extrapolation(best, plans, plan(never, devices, calibration, **asked))  # type: ignore[arg-type]
     soonest = min(plans, key=lambda one: (not one.meets, one.latency_ms))
     if soonest.latency_ms < NEARLY * best.latency_ms:
-        notes.append(f"soonest: {_name(soonest)}, {soonest.latency_ms:.4g} ms at {soonest.fps:.1f} FPS")
+        notes.append(f"soonest: {plan_name(soonest)}, {soonest.latency_ms:.4g} ms at {soonest.fps:.1f} FPS")
     fewest = min((one for one in plans if one.meets == best.meets and one.fps >= NEARLY * best.fps), key=_size_of)
     if fewest.devices < best.devices:
-        notes.append(f"nearly as many frames on {fewest.devices} devices: {_name(fewest)}, {fewest.fps:.1f} FPS")
+        notes.append(f"nearly as many frames on {fewest.devices} devices: {plan_name(fewest)}, {fewest.fps:.1f} FPS")
     return notes
 
 
@@ -66,15 +66,16 @@ def _without_extrapolation(best: Plan, plans: Sequence[Plan], without: Sequence[
         return []
     same = next((one for one in without if one.layout == best.layout), None)
     with_it = next((one for one in plans if one.layout == other.layout), None)
-    against = f" ({_name(best)}: {same.fps:.1f}, held back by its {same.bottleneck})" if same else ""
-    note = f"without extrapolation {_name(other)} would be first with {other.fps:.1f} FPS{against}"
+    against = f" ({plan_name(best)}: {same.fps:.1f}, held back by its {same.bottleneck})" if same else ""
+    note = f"without extrapolation {plan_name(other)} would be first with {other.fps:.1f} FPS{against}"
     if with_it:
         note += f"; with it, it would wait for its {with_it.bottleneck} ({with_it.fps:.1f} FPS), since a frame that is "
         note += "extrapolated saves its pass, not its drawing"
     return [note]
 
 
-def _name(one: Plan) -> str:
+def plan_name(one: Plan) -> str:
+    """As people write it: `4 × 5+3 spatial`."""
     several = one.layout.decoder_devices > 1
     copies = f"{one.layout.replicas} × " if one.layout.replicas > 1 else ""
     return f"{copies}{one.layout.split}{' ' + one.layout.decoding if several else ''}"

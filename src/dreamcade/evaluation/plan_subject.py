@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dreamcade.cluster.calibration import Calibration, Input, read_calibration
@@ -30,7 +30,7 @@ class PlanSubject:
     workload: Workload
     calibration: Calibration | None
     notes: Callable[[list[Plan]], list[str]] = lambda plans: []
-    published: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    published: Sequence[tuple[tuple[int, int], float]] = ()
     """Others' frames a second, by devices in the dynamics and in the decoder."""
 
 

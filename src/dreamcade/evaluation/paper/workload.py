@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ PIXELS_LAUNCHES = 6
 """From what a decoder leaves to bytes."""
 
 
+@cache
 def paper_workload(
     preset: PaperPreset, attention: str = FACTORISED, decoder: str = CONVOLUTIONAL, steps: int = 1
 ) -> Workload:
