@@ -9,6 +9,7 @@ from dreamcade.dynamics.diffusion_bytes import FLOAT32, layer_shapes, pass_bytes
 from dreamcade.dynamics.diffusion_config import FULL, DiffusionTransformerConfig
 from dreamcade.dynamics.diffusion_flops import attention_flops, cache_bytes, frame_flops, pass_flops
 
+LEVEL_FEATURES = 32
 ENDS_LAUNCHES = 12
 """Of a pass, before and after its blocks; and as many once a frame."""
 
@@ -45,6 +46,7 @@ def weights(config: DiffusionTransformerConfig) -> int:
     """Numbers in its weights; norms and biases, a thousandth of them, left out."""
     blocks = config.depth * sum(inputs * outputs for inputs, outputs in layer_shapes(config))
     ends = (config.recent + 2) * config.token_size * config.width
-    modulation = config.condition_width * (config.modulation_rows * config.width + config.condition_width)
+    features = 2 * config.action_history * config.action_size + LEVEL_FEATURES
+    modulation = config.condition_width * (features + config.condition_width + config.modulation_rows * config.width)
     entries = 2 * config.depth * config.width * (config.token_size + config.action_size)
     return blocks + ends + modulation + entries
