@@ -55,7 +55,7 @@ class Ranks:
 
     def join(self, name: str, members: tuple[int, ...], patience: float | None = LIMIT / 2) -> None:
         """A group of these; None: as patient as is usual."""
-        given = dict(port=self._store.port, name=name, size=len(members), patience=patience)
+        given = {"port": self._store.port, "name": name, "size": len(members), "patience": patience}
         self.call(members, "join", [dict(rank=rank, **given) for rank in range(len(members))])
 
     def call(self, members: tuple[int, ...], function: str, keywords: list[dict[str, Any]]) -> list[Any]:
@@ -131,7 +131,7 @@ SIZES = [(2, 5, 3, 1), (3, 8, 4, 2), (5, 7, 3, 1)]
 def test_several_processes_draw_the_picture_of_one(
     ranks: Ranks, kind: str, size: int, height: int, width: int, batch: int
 ) -> None:
-    given = dict(kind=kind, height=height, width=width, batch=batch)
+    given = {"kind": kind, "height": height, "width": width, "batch": batch}
     answers = draw(ranks, str(size), size, **given, dtype=torch.float32)
     got = np.concatenate([answer["frames"] for answer in answers], 2)
     expected = ranks.script.frames_of(kind, ranks.script.latents_of(**given), Strips()).numpy()
@@ -144,7 +144,7 @@ def test_several_processes_draw_the_picture_of_one(
 @pytest.mark.parametrize("kind", ["plain", "fused", "codec"])
 def test_in_bfloat16_they_err_as_much_as_one(ranks: Ranks, kind: str) -> None:
     """Against float64, and no more where strips meet than elsewhere."""
-    script, given = ranks.script, dict(kind=kind, height=8, width=4)
+    script, given = ranks.script, {"kind": kind, "height": 8, "width": 4}
     answers = draw(ranks, "3", 3, **given, dtype=torch.bfloat16)
     latents = script.latents_of(**given, dtype=torch.bfloat16)
     one = script.frames_of(kind, latents, Strips()).double().numpy()
@@ -175,7 +175,7 @@ def test_the_formulas_count_what_is_sent(
 ) -> None:
     if kind == "codec":
         height, width = ranks.script.CODEC.latent_shape[1:]
-    given = dict(kind=kind, height=height, width=width, batch=batch)
+    given = {"kind": kind, "height": height, "width": width, "batch": batch}
     for dtype in (torch.float32, torch.bfloat16):
         answers = draw(ranks, str(size), size, **given, dtype=dtype)
         if kind == "codec":
@@ -190,7 +190,7 @@ def test_the_formulas_count_what_is_sent(
 @pytest.mark.parametrize("kind", ["convolutional", "codec"])
 def test_decoders_of_a_pipeline_draw_rows_of_pixels(ranks: Ranks, kind: str) -> None:
     """Bytes: where a value lies between two of them, either may be right."""
-    given = dict(kind=kind, height=8, width=4)
+    given = {"kind": kind, "height": 8, "width": 4}
     whole = DecoderRank(ranks.script.network_of(kind)).draw(ranks.script.latents_of(**given))
     strips = ranks.call((0, 1, 2), "draw_pixels", 3 * [dict(name="3", **given)])
     frames = assemble([torch.from_numpy(strip) for strip in strips])
@@ -200,7 +200,7 @@ def test_decoders_of_a_pipeline_draw_rows_of_pixels(ranks: Ranks, kind: str) -> 
 
 
 def test_the_first_frame_may_take_its_time(ranks: Ranks) -> None:
-    given = [dict(name="3", patience=0.2, late=late) for late in (0, 0.6, 0)]
+    given = [{"name": "3", "patience": 0.2, "late": late} for late in (0, 0.6, 0)]
     assert ranks.call((0, 1, 2), "warm_up", given) == ["warm", "warm", "warm"]
 
 
@@ -226,7 +226,7 @@ def test_a_lost_rank_is_noticed_and_the_others_go_on(ranks: Ranks, how: signal.S
     left = tuple(member for member in members if member != lost)
     name = f"until {how.name}"
     ranks.join(name, members, patience=None)
-    ranks.start(members, "draw_until_lost", len(members) * [dict(name=name, height=8, width=3)])
+    ranks.start(members, "draw_until_lost", len(members) * [{"name": name, "height": 8, "width": 3}])
     time.sleep(0.3)
     os.kill(ranks.pids[lost], how)
     gone = time.monotonic()
@@ -235,7 +235,7 @@ def test_a_lost_rank_is_noticed_and_the_others_go_on(ranks: Ranks, how: signal.S
         assert answer["noticed"] - gone < NOTICED
         assert "form a new group of those that are left" in answer["message"]
     ranks.join(f"after {how.name}", left)
-    given = dict(kind="fused", height=8, width=3)
+    given = {"kind": "fused", "height": 8, "width": 3}
     answers = ranks.call(left, "draw", len(left) * [dict(name=f"after {how.name}", **given, dtype=torch.float32)])
     got = np.concatenate([answer["frames"] for answer in answers], 2)
     expected = ranks.script.frames_of("fused", ranks.script.latents_of(**given), Strips()).numpy()
