@@ -1,8 +1,8 @@
 """What one rank of a dynamics group does: its part of every session's frames, command by command.
 
-How commands come is somebody else's: each rank is given the same ones in the same order, and answers when it is done.
-`step` alone waits for the other ranks. The head, rank 0, decides: what it has committed is what there is. So when a rank
-is lost, the others are regrouped with the head's pasts, and repeat at most the step that failed.
+How commands come is somebody else's: each rank is given the same ones in the same order, and answers when it is
+done. `step` alone waits for the other ranks. The head, rank 0, decides: what it has committed is what there is. So when
+a rank is lost, the others are regrouped with the head's pasts, and repeat at most the step that failed.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class DynamicsRank:
         """The sessions' next latents float32 `[B, c, h, w]` by their actions `[B, A]`, the same on every rank.
 
         Noise `[steps, B, L, P]`, the same on every rank. They are made one after the other: a frame of this model is
-        many tokens, and keeps a device busy alone. All of them are committed, or, when a rank is lost (`RankLostError`),
-        none; `regroup` then.
+        many tokens, and keeps a device busy alone. All of them are committed, or, when a rank is lost
+        (`RankLostError`), none; `regroup` then.
         """
         sessions = [self._session(name) for name in names]
         if self._failed:

@@ -19,8 +19,8 @@ FLOAT32 = 4
 
 def attention_exchange_bytes(tokens: int, heads: int, head_dim: int, ranks: int, rank: int, parts_back: int = 1,
                              size: int = 2) -> int:  # fmt: skip
-    """One layer in one pass of one session, both exchanges: queries, keys and values of the rank's tokens to the others'
-    heads, and its heads' results (`parts_back` of them) to the others' tokens. `size` bytes a number."""
+    """One layer in one pass of one session, both exchanges, `size` bytes a number: queries, keys and values of the
+    rank's tokens to the others' heads, and its heads' results (`parts_back` of them) to the others' tokens."""
     own_tokens, own_heads = shares(tokens, ranks)[rank], shares(heads, ranks)[rank]
     there = 3 * own_tokens * (heads - own_heads)
     back = parts_back * (tokens - own_tokens) * own_heads

@@ -27,7 +27,11 @@ MEETING = 30.0
 
 def meeting_place(host: str, port: int = 0, *, master: bool) -> TCPStore:
     """Where ranks find each other. The master (rank 0's process) holds it, at the `port` that it then has where 0 is
-    asked for; the others give that one."""
+    asked for; the others give that one.
+
+    A connection serves one thread: who waits at it holds it. Make it when a process starts, for all groups that this
+    will ever join; on some machines one in a few dozen takes five seconds (PyTorch's, not the network's).
+    """
     timeout = timedelta(seconds=MEETING)
     try:
         return TCPStore(host, port, None, master, timeout, wait_for_workers=False)
@@ -36,18 +40,20 @@ def meeting_place(host: str, port: int = 0, *, master: bool) -> TCPStore:
 
 
 class Group:
-    """One rank's place among `size`. `exchanges` and `sent_bytes` (to others) count since the group was joined."""
+    """One rank's place among `size`. `exchanges` and `sent_bytes` (to others) count since the group was joined.
 
-    def __init__(self, rank: int, size: int, backend: Any) -> None:
-        self.rank, self.size = rank, size
-        self.patience = PATIENCE
+    `patience` may be set at any time: a first frame, in which kernels are compiled, deserves more.
+    """
+
+    def __init__(self, rank: int, size: int, backend: Any, patience: float = PATIENCE) -> None:
+        self.rank, self.size, self.patience = rank, size, patience
         self.exchanges = self.sent_bytes = 0
         self._backend = backend
 
     @classmethod
     def join(
         cls, store: Store, name: str, rank: int, size: int, *, host: str = "127.0.0.1",
-        device: torch.device | str = "cpu", meeting: float = MEETING,
+        device: torch.device | str = "cpu", meeting: float = MEETING, patience: float = PATIENCE,
     ) -> Group:  # fmt: skip
         """All ranks of a group give the same `name`, which no group before had at this store. `host`: this machine's
         address as the others reach it.
@@ -65,7 +71,7 @@ class Group:
                 f"group {name!r}: not all of {size} ranks came within {meeting:g} s ({_first_line(error)}); "
                 "look whether every process runs, and form a group of those that do"
             ) from error
-        return cls(rank, size, backend)
+        return cls(rank, size, backend, patience)
 
     def all_to_all(self, received: Tensor, sent: Tensor, from_each: Sequence[int], to_each: Sequence[int]) -> None:
         """Bytes uint8 `sent`, `to_each` rank so many, in order → `received`, `from_each` so many, in order.

@@ -63,6 +63,12 @@ class Context:
         """One of them, alone."""
         return self._part(slice(number, number + 1))
 
+    def shared_by(self, exchange: Exchange) -> Context:
+        """This device's part of a context whose memory is whole: for one that keeps all of a session, and shares only
+        its passes. Nothing is copied."""
+        memory = [(exchange.own(keys), exchange.own(values)) for keys, values in self.memory]
+        return Context(self.recent, self.actions, memory, self.ages, exchange)
+
     def _part(self, rows: slice) -> Context:
         memory = [(keys[rows], values[rows]) for keys, values in self.memory]
         return Context(self.recent[rows], self.actions[rows], memory, self.ages[rows], self.exchange)
