@@ -76,6 +76,7 @@ def test_drawing_by_hand(workload: Workload, rates: Rates) -> None:
     assert (cost.compute, cost.memory) == (pytest.approx(8e-4), pytest.approx(7e-4))
     strips = drawing_cost(workload, rates, 1, strips=3)
     assert strips.compute == pytest.approx(8e-4 / 3)
+    assert strips.memory == pytest.approx((1e8 + 6e8 / 3) / 1e12)  # weights are read whole
     assert strips.exchange == pytest.approx(15 * 1e-5 + 2e6 / 1e11)  # inner strips have two borders
     assert drawing_cost(workload, rates, 1, strips=2).exchange == pytest.approx(15 * 1e-5 + 1e6 / 1e11)
 
