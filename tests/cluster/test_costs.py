@@ -100,6 +100,13 @@ def test_measured_times_take_the_place_of_counts(kind: DeviceKind, workload: Wor
     assert drawing_cost(workload, rates, 1, 3).compute == pytest.approx(5e-3 / 3)
 
 
+def test_a_fixed_part_is_paid_once_for_a_batch(kind: DeviceKind, workload: Workload) -> None:
+    known = KindCalibration(batches=(1,), dit_ms=(10.0,), decoder_ms=(5.0,), dit_fixed_ms=4.0, exchange_ms=0.0)
+    rates = rates_of(kind, workload, Calibration("round", kinds={"toy": known}))
+    cost = dynamics_cost(workload, rates, 2, 3)
+    assert cost.fixed == pytest.approx(4e-3) and cost.compute == pytest.approx(3 * 6e-3 / 2)
+
+
 def test_what_every_device_does_does_not_shrink(kind: DeviceKind, workload: Workload) -> None:
     measured = KindCalibration(batches=(1,), dit_ms=(10.0,), decoder_ms=(5.0,), exchange_ms=0.0)
     work = dataclasses.replace(workload, frame_flops=6e9)  # a fifth of all
