@@ -209,7 +209,7 @@ def test_a_lost_rank_is_noticed_and_the_others_go_on(ranks: Ranks, how: signal.S
         ranks.group(going_on)
         ranks.ask(going_on, "go_on", both.LARGE, pasts, head, 4)
         expected = alone_frames(head, 4)
-        assert all(error_of(made, expected) < 1e-3 for made in ranks.results(going_on))
+        assert all(error_of(made, expected) < BOUND for made in ranks.results(going_on))
 
 
 def test_a_rank_that_does_not_come(ranks: Ranks) -> None:

@@ -1,7 +1,7 @@
 """What sequence parallelism sends, by formula: for the plan of devices. No PyTorch.
 
-A rank's own part of an exchange stays where it is and counts as nothing. `rank` is from 0; where nothing divides the
-ranks differ a little, and the last one sends the most.
+A rank's own part of an exchange stays where it is and counts as nothing. `rank` is from 0; where nothing divides, ranks
+differ a little.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ may wait for ever: whoever supervises the processes must watch the clock, and `a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -19,8 +20,8 @@ from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 
 from dreamcade.core.errors import BadInputError, RankLostError
 
-PATIENCE = 1.0
-"""Seconds for one exchange."""
+PATIENCE = 0.8
+"""Seconds for one exchange: what hangs is noticed within a second."""
 MEETING = 30.0
 """Seconds for all ranks to come to a new group: some may still be loading."""
 
@@ -111,4 +112,6 @@ def _nccl(store: Store, rank: int, size: int, host: str, timeout: timedelta) -> 
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """What the libraries say, without where in their source, and without their advice."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return re.sub(r"^\[/\S+\]\s*", "", line).split(". ")[0]
