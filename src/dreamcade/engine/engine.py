@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dreamcade.cluster.hosts import Hosts, LocalHosts
-from dreamcade.cluster.layout import Layout
+from dreamcade.cluster.layout import Decoding, Layout
+from dreamcade.cluster.process_group import meeting_place
 from dreamcade.core.device import cpu_threads, fast_dtype, keep_freed_memory, resolve_device
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, Frame
 from dreamcade.engine.decider import Limits
+from dreamcade.engine.executors import Executor
+from dreamcade.engine.executors.groups import Groups
+from dreamcade.engine.executors.part import Part
 from dreamcade.engine.executors.spread import Setting, SpreadExecutor
 from dreamcade.engine.home import Home
 from dreamcade.engine.notices import Notices
@@ -25,7 +29,7 @@ from dreamcade.engine.passes import Passes
 from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.session import Session, check_seed
 from dreamcade.engine.snapshot import check_world, unpack
-from dreamcade.engine.spreading import Devices, choose_layout, expect_memory, folder_of, name_devices
+from dreamcade.engine.spreading import Devices, choose_layout, expect_memory, expect_shares, folder_of, name_devices
 from dreamcade.kernels.names import Kernels
 from dreamcade.world.aside import aside
 from dreamcade.world.world import World
@@ -64,6 +68,7 @@ class Engine:
         self.world = world
         names = (device,) if devices is None else name_devices(devices)
         self.layout = choose_layout(len(names), plan)
+        expect_shares(world, self.layout)
         self.device = resolve_device(names[0])
         self.dtype = dtype or fast_dtype(self.device)
         self.sampling_steps = sampling_steps or world.manifest.sampling_steps
@@ -86,21 +91,36 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Ends the processes on other devices; stop the game loop first. Closing twice is fine."""
+        """Ends the processes on other devices; stop the game loop first. What is still asked of the engine, it does on its
+        own device. Closing twice is fine."""
         self._closing.close()
 
     def _spread(self, workers: Sequence[str], hosts: Hosts, replace: bool) -> None:
         expect_memory(self.world, workers)
         own = self.passes.executor
         with contextlib.ExitStack() as closing:
+            groups, store = self._groups()
             setting = Setting(
                 str(closing.enter_context(folder_of(self.world))), self.world.identity, tuple(workers),
                 str(self.dtype).removeprefix("torch."), own.kernels.value, self.sampling_steps, self._cores(1), replace,
+                store,
             )  # fmt: skip
-            spread = SpreadExecutor(own, self.layout, setting, hosts, self.notices.tell)
+            spread = SpreadExecutor(own, self.layout, setting, hosts, self.notices.tell, groups=groups)
             closing.callback(spread.close)
             self.passes.executor = spread
+            closing.callback(self._be_alone, own)
             self._closing = closing.pop_all()
+
+    def _be_alone(self, own: Executor) -> None:
+        self.passes.executor = own
+
+    def _groups(self) -> tuple[Groups | None, str]:
+        """What forms groups, and where their ranks meet; nothing where the layout has none."""
+        if self.layout.dit_devices == 1 and self.layout.decoding != Decoding.SPATIAL:
+            return None, ""
+        store = meeting_place("127.0.0.1", master=True)
+        part = Part(self.passes.dynamics, self.passes.codec, store)
+        return Groups(part, self.passes.dynamics.config.tokens), f"127.0.0.1:{store.port}"
 
     @property
     def lanes(self) -> int:

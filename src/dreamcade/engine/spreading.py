@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from dreamcade.cluster.layout import Layout
+from dreamcade.cluster.layout import Decoding, Layout
 from dreamcade.core.device import cpu_threads, resolve_device
 from dreamcade.core.errors import BadInputError
 from dreamcade.world.world import World
@@ -69,6 +69,22 @@ def choose_layout(devices: int, layout: Layout | None) -> Layout:
             "give more devices, or make another plan"
         )
     return dataclasses.replace(layout, replicas=1)
+
+
+def expect_shares(world: World, layout: Layout) -> None:
+    """Raises `BadInputError` where a pass or a picture of `world` has too few parts for a layout's devices."""
+    heads, tokens = world.dynamics.config.heads, world.dynamics.config.tokens
+    if layout.dit_devices > min(heads, tokens):
+        raise BadInputError(
+            f"world {world.manifest.name!r} has {heads} heads and {tokens} tokens to share among {layout.dit_devices} "
+            f"devices; make its latents on at most {min(heads, tokens)}"
+        )
+    rows = world.codec.config.latent_shape[1]
+    if layout.decoding == Decoding.SPATIAL and layout.decoder_devices > rows:
+        raise BadInputError(
+            f"world {world.manifest.name!r} has {rows} rows of latent cells to cut into {layout.decoder_devices} "
+            "strips; use fewer decoders, or round-robin"
+        )
 
 
 def expect_memory(world: World, devices: Sequence[str]) -> None:
