@@ -140,3 +140,5 @@ class Stage:
     loop: StageLoop
     path: str = ""
     """What runs a world's networks, for people."""
+    close: Callable[[], None] | None = None
+    """Ends what the engine has started elsewhere, once the loop has stopped."""

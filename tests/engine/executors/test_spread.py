@@ -17,7 +17,7 @@ import torch
 from dreamcade.cluster.layout import Layout
 from dreamcade.cluster.wire import PeerLostError
 from dreamcade.core.errors import BadInputError
-from dreamcade.core.types import ActionVector, FrameKind
+from dreamcade.core.types import ActionVector, FrameKind, Pixels
 from dreamcade.engine import EncodedFrame, Engine, GameLoop, Session
 from dreamcade.engine.executors.spread import SpreadExecutor
 from dreamcade.engine.modes import Modes
