@@ -12,6 +12,7 @@ from dreamcade.cli.bench_calibrate import calibrate
 from dreamcade.cli.bits import bits
 from dreamcade.cli.options import Device, Devices, KernelPath, PlanOption, Steps, play_options, spread_options
 from dreamcade.cli.paper import paper
+from dreamcade.cli.pipeline import pipeline
 from dreamcade.cli.roofline import roofline
 from dreamcade.cli.stage_bars import stage_bars
 
@@ -34,6 +35,7 @@ bench_app.command()(bits)
 bench_app.command()(calibrate)
 bench_app.command()(roofline)
 bench_app.command()(paper)
+bench_app.command()(pipeline)
 
 
 @bench_app.command()

@@ -57,9 +57,11 @@ class Engine:
     PyTorch); `path` tells which it became. On a CPU, PyTorch is set to use all cores of this process.
 
     `devices` (in place of `device`: `cpu:3`, `cuda:2`, or a list of names) spreads the world over several, each but
-    the first with a process of its own; `plan` says what each does (`auto`: the planner does; none: the first makes the
-    latents, the others draw). Sessions are played, and survive the loss of any of these processes, just as on one device. `close` ends
-    them; an engine is a context manager. Raises `BadInputError` for devices that are not there, or too few of them.
+    the first with a process of its own, started by `hosts` (none: on this machine). `plan` says what each does
+    (`auto`: the planner does; none: the first makes the latents, the others draw). Sessions are played, and survive the
+    loss of any of these processes, just as on one device; `replace`: others are started in place of those that are
+    lost. `close` ends them; an engine is a context manager. Raises `BadInputError` for devices that are not there, or
+    too few of them, or a world that does not fit them or that the processes cannot read.
     """
 
     def __init__(
@@ -103,8 +105,8 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Ends the processes on other devices; stop the game loop first. What is still asked of the engine, it does on its
-        own device. Closing twice is fine."""
+        """Ends the processes on other devices; stop the game loop first. What is still asked of the engine, it does
+        on its own device. Closing twice is fine."""
         self._closing.close()
 
     def _spread(self, workers: Sequence[str], hosts: Hosts, replace: bool) -> None:

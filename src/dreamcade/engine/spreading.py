@@ -83,8 +83,8 @@ def _kind_of(device: str) -> str:
     found = next((kind for kind in KINDS if kind.rpartition("-")[2] in called.replace(" ", "")), None)
     if found is None:
         raise BadInputError(
-            f"the planner does not know a {called}; describe it and plan with: dreamcade plan WORLD --device-kinds FILE "
-            "--devices KIND:N --json PLAN, and give that with --plan PLAN"
+            f"the planner does not know a {called}; describe it and plan with: dreamcade plan WORLD "
+            "--device-kinds FILE --devices KIND:N --json PLAN, and give that with --plan PLAN"
         )
     return found
 
