@@ -39,7 +39,8 @@ WINDOW, STRIDE = 100, 10
 """Ticks from just before a loss that a twin makes again, and every how many of them the frame is compared."""
 WARM = 0.3
 """Of the time, after which memory is compared."""
-GROWTH_MB = 40.0
+GROWTH_MB = 80.0
+"""What an allocator may do; in half an hour a leak of one 720×480 frame a loss would be 120."""
 ROUNDING = 2
 """Of a colour: passes and pictures in batches of other sizes round otherwise, where rows are not computed alone."""
 LONGEST_SILENCE = 2.5
@@ -65,7 +66,7 @@ class Player:
         self.chance, self.file, self.notices = chance, file, 0
         self.session = engine.open_session(seed=seed)
         self.ticks, self.frames, self.out_of_order = -1, 0, 0
-        self.last, self.longest = time.monotonic(), 0.0
+        self.last, self.longest = 0.0, 0.0
         self.window: Window | None = None
         self.handle = loop.attach(self.session, self._sink, on_notice=self._notice)
         self._sequence = 0
@@ -87,7 +88,7 @@ class Player:
 
     def _sink(self, frame: EncodedFrame) -> None:
         now, window = time.monotonic(), self.window
-        self.longest, self.last = max(self.longest, now - self.last), now
+        self.longest, self.last = max(self.longest, now - (self.last or now)), now
         self.out_of_order += frame.tick <= self.ticks
         self.ticks = frame.tick
         self.frames += 1
@@ -158,28 +159,30 @@ def soak(world: World, minutes: float, seed: int = 0, every: float = 15.0, kerne
     engine = Engine(world, devices="cpu:3", plan=Layout(1, WORKERS), kernels=kernels)
     executor, file = engine.passes.executor, tempfile.TemporaryFile()  # noqa: SIM115 - closed below
     assert isinstance(executor, SpreadExecutor)
+    session = engine.open_session()
+    session.step(world.controls.idle())  # the first pass of a model is slow
+    session.close()
     loop = GameLoop(engine, unchanged)
     loop.start()
     players = [Player(engine, loop, number, chance, file) for number in range(PLAYERS)]
     keep_actions(engine, players)
-    harm, began, warm = Harm(executor, players, chance, every), time.monotonic(), None
+    harm, began, sizes = Harm(executor, players, chance, every), time.monotonic(), list[float]()
     try:
         while (elapsed := time.monotonic() - began) < 60 * minutes:
             chance.choice(players).press()
             harm.look()
             time.sleep(chance.random() * 0.05)
-            if warm is None and elapsed > WARM * 60 * minutes:
-                warm = holdings()
+            if elapsed > (WARM + 0.1 * len(sizes)) * 60 * minutes:
+                sizes.append(holdings()[0])
         _until(lambda: len(executor.workers) == WORKERS, 90, "the last replacement is ready")
-        grown = holdings()
+        sizes.append(holdings()[0])
         seen = [player.frames for player in players]
         _until(lambda: all(p.frames > n + 5 for p, n in zip(players, seen, strict=True)), 20, "everybody plays on")
     finally:
         loop.stop()
         engine.close()
     expect_play(players)
-    assert warm is not None
-    assert grown[0] - warm[0] < GROWTH_MB, f"memory grew from {warm[0]:.0f} to {grown[0]:.0f} MB"
+    assert sizes[-1] - sizes[0] < GROWTH_MB, f"memory grew: {[round(size) for size in sizes]} MB"
     checked, alike = check(world, harm.windows, file, kernels)
     file.close()
     after = holdings()
@@ -191,7 +194,7 @@ def soak(world: World, minutes: float, seed: int = 0, every: float = 15.0, kerne
         "noticed_s_worst": max(harm.noticed, default=0.0),
         "longest_silence_s": max(player.longest for player in players),
         "late": sum(player.handle.late for player in players), "frames_compared": checked, "bit_exact": alike,
-        "rss_mb": {"warm": warm[0], "end": grown[0]}, "files": {"before": before[1], "end": after[1]},
+        "rss_mb": [round(size, 1) for size in sizes], "files": {"before": before[1], "end": after[1]},
     }  # fmt: skip
 
 

@@ -114,12 +114,14 @@ class Engine:
         own = self.passes.executor
         with contextlib.ExitStack() as closing:
             groups, store = self._groups()
+            shape = self.world.codec.config.latent_shape
+            example = torch.zeros(1, *shape, dtype=self.passes.dtype, device=self.device)
             setting = Setting(
                 str(closing.enter_context(folder_of(self.world))), self.world.identity, tuple(workers),
                 str(self.dtype).removeprefix("torch."), own.kernels.value, self.sampling_steps, self._cores(1), replace,
                 store,
             )  # fmt: skip
-            spread = SpreadExecutor(own, self.layout, setting, hosts, self.notices.tell, self._replan, groups)
+            spread = SpreadExecutor(own, self.layout, setting, hosts, self.notices.tell, self._replan, groups, example)
             closing.callback(spread.close)
             self.passes.executor = spread
             closing.callback(self._be_alone, own)

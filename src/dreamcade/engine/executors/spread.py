@@ -64,11 +64,12 @@ class Setting:
 
 class SpreadExecutor:
     """`own` runs on this process's device; `layout` (one pipeline) says how many workers do what. `tell(text)` is
-    called, from a thread of the crew, with a sentence for the players whenever workers were lost or are back."""
+    called, from a thread of the crew, with a sentence for the players whenever workers were lost or are back.
+    `example`, latents `[1, c, h, w]`, is drawn here first: should this process have to draw, it is ready to."""
 
     def __init__(
         self, own: Executor, layout: Layout, setting: Setting, hosts: Hosts, tell: Callable[[str], None],
-        replan: Callable[[int], Layout] | None = None, groups: Groups | None = None,
+        replan: Callable[[int], Layout] | None = None, groups: Groups | None = None, example: Tensor | None = None,
     ) -> None:  # fmt: skip
         self._own = own
         self._wanted = self.layout = layout
@@ -86,7 +87,11 @@ class SpreadExecutor:
         self._drawing = OwnThread(own, Kernels.named(setting.kernels), setting.threads)
         self._crew = Crew(hosts, setting.errand, self._changed)
         try:
-            self._crew.gather(len(setting.devices))
+            for place in range(len(setting.devices)):
+                self._crew.start(place)
+            if example is not None:
+                self._drawing.draw(example)
+            self._crew.gather()
         except BaseException:
             self._drawing.close()
             raise
