@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreamcade.cluster.autoscaling import Autoscaler, Steps, steps
@@ -88,7 +88,7 @@ def test_fewer_only_after_a_calm_time() -> None:
     fleet.run(3, 55)
     assert len(fleet.kept) == 9
     fleet.run(3, 20)
-    assert len(fleet.kept) == 2
+    assert len(fleet.kept) == 1
     assert not any(load.draining for load in fleet.loads)
 
 
@@ -98,11 +98,12 @@ def test_a_visitor_in_the_calm_time_counts() -> None:
     fleet.run(3, 40)
     fleet.run(14, 2)
     fleet.run(3, 40)
-    assert len(fleet.kept) == 6  # 14 and 3 places, within four fifths of 24
+    assert len(fleet.kept) == 6  # for 17 and 4 who may come
     fleet.run(3, 40)
-    assert len(fleet.kept) == 2
+    assert len(fleet.kept) == 1
 
 
+@settings(max_examples=50)
 @given(st.integers(1, 12), st.integers(0, 80), st.integers(1, 30))
 def test_the_same_players_the_same_replicas(capacity: int, players: int, count: int) -> None:
     fleet = Fleet(Autoscaler(1, 200, calm=20), capacity, count)
@@ -113,6 +114,7 @@ def test_the_same_players_the_same_replicas(capacity: int, players: int, count: 
     assert fleet.changes == []
 
 
+@settings(max_examples=30)
 @given(st.integers(2, 12), st.integers(10, 80), st.lists(st.integers(-1, 1), min_size=30, max_size=30))
 def test_a_few_who_come_and_go_change_nothing_for_long(capacity: int, players: int, comings: list[int]) -> None:
     """Within a twentieth up and down it settles: more and more replicas at first, but never to and fro."""

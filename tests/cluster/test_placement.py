@@ -72,3 +72,11 @@ def test_busy_starting_and_draining_ones_take_nobody() -> None:
     full = [Load("a", 1, 8, 0.95), Load("b", 0, 8, 0.0, ready=False), Load("c", 0, 8, 0.0, draining=True)]
     assert place(full) is None
     assert place([*full, Load("d", 7, 8, 0.5)]) == "d"
+
+
+def test_in_the_middle_of_play_slow_is_better_than_not_at_all() -> None:
+    full = [Load("a", 5, 4, 0.8), Load("b", 4, 4, 0.8), Load("c", 0, 8, 0.0, draining=True)]
+    assert place(full) is None
+    assert place(full, crowd=True) == "b"
+    assert place(full[2:], crowd=True) is None
+    assert place([*full, Load("d", 3, 4, 0.5)], crowd=True) == "d"

@@ -17,7 +17,7 @@ from dreamcade.core.errors import BadInputError
 HEADROOM = 0.2
 """Of the players there are: places kept for newcomers, at least one. A replica takes seconds to start."""
 SLACK = 0.8
-"""What fewer replicas would play must fill at most this share of them, so that a few newcomers do not turn it back."""
+"""Fewer replicas must do for so many more players (a quarter more), or a few newcomers would turn it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Autoscaler:
         capacity = self._capacity(loads)
         players = sum(load.sessions for load in loads) + waiting
         needed = self._bounded(_replicas(players, capacity))
-        self._remember(now, self._bounded(_replicas(players, SLACK * capacity)))
+        self._remember(now, self._bounded(_replicas(math.floor(players / SLACK), capacity)))
         if self._began is None or needed > there:
             self._began = now
         if needed > there:

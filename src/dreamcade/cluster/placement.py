@@ -53,13 +53,16 @@ class Load:
         return self.sessions / self.capacity if self.capacity else 1.0
 
 
-def place(loads: Sequence[Load], pack: bool = True) -> str | None:
+def place(loads: Sequence[Load], pack: bool = True, crowd: bool = False) -> str | None:
     """The replica for a new session; None where no replica has room within its tick period.
 
     The fullest of those that stay comfortable, else the emptiest with room; ties by name. Not to `pack`, always the
-    emptiest: right where the number of replicas is fixed and an empty one saves nothing.
+    emptiest: right where the number of replicas is fixed and an empty one saves nothing. To `crowd`, where none has
+    room the emptiest all the same: for a session in the middle of play, slow is better than not at all.
     """
     able = [load for load in loads if load.ready and load.room]
+    if not able and crowd:
+        able = [load for load in loads if load.ready and not load.draining]
     comfortable = [load for load in able if load.comfortable]
     if pack and comfortable:
         return min(comfortable, key=lambda load: (-load.fullness, load.replica)).replica

@@ -140,3 +140,5 @@ class Stage:
     loop: StageLoop
     path: str = ""
     """What runs a world's networks, for people."""
+    status: Callable[[], Mapping[str, Any]] | None = None
+    """Where everything is, where there is more to tell than that it plays; for the health page."""
