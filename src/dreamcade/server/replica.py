@@ -198,7 +198,7 @@ class Replica:
 
 def play(
     address: str, token: str, name: str, world: str, device: str = "auto", steps: int | None = None,
-    kernels: str = "auto", pipeline: bool = True, most: int = MOST_SESSIONS,
+    kernels: str = "auto", pipeline: bool = True, most: int = MOST_SESSIONS, layout: Fields | None = None,
 ) -> None:  # fmt: skip
     """The errand of a replica: plays `world` for the gateway at `address` until that goes."""
     with contextlib.suppress(PeerLostError):
@@ -206,7 +206,7 @@ def play(
         post = Post(wire)
         post.put("loading", {"pid": os.getpid(), "node": platform.node(), "python": platform.python_version()})
         try:
-            engine, loop = _prepare(world, device, steps, kernels, pipeline)
+            engine, loop = _prepare(world, device, steps, kernels, pipeline, layout)
         except Exception as error:
             wire.send("failed", {"reason": _reason(error), "kind": type(error).__name__})
             wire.receive()  # until the gateway has heard it and goes
@@ -221,7 +221,9 @@ def play(
             loop.stop()
 
 
-def _prepare(world: str, device: str, steps: int | None, kernels: str, pipeline: bool) -> tuple[Engine, GameLoop]:
+def _prepare(
+    world: str, device: str, steps: int | None, kernels: str, pipeline: bool, layout: Fields | None
+) -> tuple[Engine, GameLoop]:
     """A warm engine and its loop, which knows already how long things take."""
     from dreamcade.engine.engine import Engine
     from dreamcade.engine.runner import GameLoop

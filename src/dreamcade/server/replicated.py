@@ -8,6 +8,9 @@ from typing import Any
 
 from dreamcade.cluster.autoscaling import Autoscaler
 from dreamcade.cluster.hosts import Errand, Hosts
+from dreamcade.cluster.layout import Layout
+from dreamcade.cluster.ray_cluster import Need
+from dreamcade.cluster.ray_hosts import pipeline_need
 from dreamcade.cluster.wire import Door
 from dreamcade.core.device import cpu_threads
 from dreamcade.core.errors import WorldError
@@ -34,6 +37,13 @@ class ReplicaSettings:
     cpus: float = 1.0
     gpus: float = 0.0
     threads: int | None = None
+    layout: Layout | None = None
+    """Of a replica's pipeline; None: one device."""
+
+    @property
+    def need(self) -> Need:
+        """Of each replica, on a cluster."""
+        return pipeline_need(self.layout or Layout(shared=True), self.cpus, self.gpus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,7 @@ def load_replicated(
         arguments: dict[str, Any] = {
             "address": door.address, "token": token, "name": replica, "world": folder, "device": settings.device,
             "steps": settings.steps, "kernels": settings.kernels, "pipeline": settings.pipeline,
-            "most": settings.most,
+            "most": settings.most, "layout": None if settings.layout is None else settings.layout.to_json(),
         }  # fmt: skip
         environment = {} if settings.threads is None else {"OMP_NUM_THREADS": str(settings.threads)}
         return Errand(replica, "dreamcade.server.replica:play", arguments, settings.cpus, settings.gpus, environment)
