@@ -53,10 +53,9 @@ def test_help_shows_examples(app: typer.Typer) -> None:
         (["--replicas", "0"], "--replicas is a number from 1 or auto; got '0'"),
         (["--replicas", "many"], "--replicas is a number from 1 or auto; got 'many'"),
         (["--min-replicas", "2"], "are for --replicas auto"),
-        (
-            ["--replicas", "auto", "--min-replicas", "5", "--max-replicas", "3"],
-            r"\(5\), 1 or more, up to --max-replicas \(3\)",
-        ),
+        (["--replicas", "auto", "--min-replicas", "5", "--max-replicas", "3"], r"up to --max-replicas \(3\)"),
+        (["--devices", "cpu:none"], "devices are KIND:COUNT"),
+        (["--devices", "cpu:4000"], "gain nothing from more"),
         (["--device", "abacus"], "unknown device 'abacus'"),
         (["--kernels", "fast"], "use auto, reference"),
         (["--plan", "/no/such/plan.json"], "cannot read the plan"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,7 @@ def serve(
     ] = None,
     plan: Annotated[str | None, typer.Option(help="A file of dreamcade plan --json: devices and replicas.")] = None,
     device: Device = "auto",
+    devices: Annotated[str | None, typer.Option(help="Of each replica, in place of --device: cpu:3, cuda:2.")] = None,
     steps: Steps = None,
     kernels: KernelPath = "auto",
     pipeline: Annotated[
@@ -43,8 +45,8 @@ def serve(
 ) -> None:
     """Serve worlds to many players: each session stays with one replica, and goes on in another when that is lost.
 
-    On a cluster every node needs the same versions and the same worlds; a replica takes one CPU, or one GPU with
-    --device cuda. /api/health tells where everything is.
+    On a cluster every node needs the same versions and the same worlds; a replica takes one CPU or, with --device cuda,
+    one GPU. /api/health tells where everything is.
 
     Example: dreamcade serve racing --replicas 2 --players 8
     Example: dreamcade serve racing --cluster 10.0.0.1:6379 --replicas auto --max-replicas 16 --device cuda
@@ -59,7 +61,7 @@ def serve(
     Kernels.named(kernels)
     names, layout = _worlds_to_serve(worlds), _layout(plan)
     size = _size(replicas, min_replicas, max_replicas, layout)
-    settings = _settings(device, steps, kernels, pipeline, layout, size, cluster)
+    settings = _settings(device, devices, steps, kernels, pipeline, layout, size, cluster)
     with ExitStack() as stack:
         listener = stack.enter_context(bind(host, port))
         ray = _join(cluster, names, settings, size, stack) if cluster else None
@@ -122,18 +124,24 @@ def _size(replicas: str | None, least: int | None, most: int | None, layout: Lay
 
 
 def _settings(
-    device: str, steps: int | None, kernels: str, pipeline: bool, layout: Layout | None, size: Size,
-    cluster: str | None,
+    device: str, devices: str | None, steps: int | None, kernels: str, pipeline: bool, layout: Layout | None,
+    size: Size, cluster: str | None,
 ) -> ReplicaSettings:  # fmt: skip
-    """Raises `BadInputError` for a device that is not here, where the replicas are to run here."""
+    """Raises `BadInputError` for devices that are not here, where the replicas are to run here, or too few of them."""
     from dreamcade.core.device import resolve_device
+    from dreamcade.engine.spreading import choose_layout, name_devices
     from dreamcade.server.replicated import ReplicaSettings, local_threads
 
+    if layout is not None and devices is None:
+        devices = f"{'cuda' if device.startswith('cuda') else 'cpu'}:{layout.pipeline_devices}"
     if cluster is None:
+        choose_layout(1 if devices is None else len(name_devices(devices)), layout)
         resolve_device(device)
     threads = local_threads(size.most) if cluster is None else None
-    gpus = 1.0 if device.startswith("cuda") else 0.0
-    return ReplicaSettings(device, steps, kernels, pipeline, cpus=1.0, gpus=gpus, threads=threads, layout=layout)
+    return ReplicaSettings(
+        device, steps, kernels, pipeline, devices=devices, layout=layout and dataclasses.replace(layout, replicas=1),
+        threads=threads,
+    )  # fmt: skip
 
 
 def _join(cluster: str, names: list[str], settings: ReplicaSettings, size: Size, stack: ExitStack) -> RayCluster:

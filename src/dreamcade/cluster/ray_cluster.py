@@ -40,18 +40,15 @@ _ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one pipeline needs on a cluster: `bundles` devices, each with so many CPUs and GPUs; on one node where they
-    must be `together`."""
+    """What one pipeline needs on a cluster, on one node: `bundles`, each for an actor, of so many CPUs and GPUs."""
 
     bundles: int = 1
     cpus: float = 1.0
     gpus: float = 0.0
-    together: bool = True
 
     def __str__(self) -> str:
-        what = [f"{count:g} {kind}" for count, kind in ((self.cpus, "CPU"), (self.gpus, "GPU")) if count]
-        each = " and ".join(what)
-        return each if self.bundles == 1 else f"{self.bundles} × {each}{' on one node' if self.together else ''}"
+        what = " and ".join(f"{count:g} {kind}" for count, kind in ((self.cpus, "CPU"), (self.gpus, "GPU")) if count)
+        return what if self.bundles == 1 else f"{self.bundles} × {what} on one node"
 
 
 class RayCluster:
@@ -156,29 +153,10 @@ def describe_node(worlds: Sequence[str]) -> dict[str, Any]:
 
 
 def place_all(nodes: Sequence[Mapping[str, float]], need: Need, replicas: int) -> int:
-    """How many of `replicas` pipelines fit on nodes with these resources, put one after the other."""
-    left = [{"CPU": node.get("CPU", 0.0), "GPU": node.get("GPU", 0.0)} for node in nodes]
-    for placed in range(replicas):
-        trial = [dict(node) for node in left]
-        groups = [[node] for node in trial] if need.together else [trial]
-        if not any(_take(group, need) for group in groups):
-            return placed
-        left = trial
-    return replicas
-
-
-def _take(nodes: Sequence[dict[str, float]], need: Need) -> bool:
-    """Takes a pipeline's bundles from `nodes`, or nothing from them."""
-    before = [dict(node) for node in nodes]
-    for _ in range(need.bundles):
-        able = [node for node in nodes if node["CPU"] >= need.cpus and node["GPU"] >= need.gpus]
-        if not able:
-            for node, old in zip(nodes, before, strict=True):
-                node.update(old)
-            return False
-        able[0]["CPU"] -= need.cpus
-        able[0]["GPU"] -= need.gpus
-    return True
+    """How many of `replicas` pipelines fit on nodes with these resources."""
+    each = {"CPU": need.bundles * need.cpus, "GPU": need.bundles * need.gpus}
+    rooms = [min(int(node.get(kind, 0.0) / much + 1e-9) for kind, much in each.items() if much) for node in nodes]
+    return min(replicas, sum(rooms))
 
 
 def _compare(node: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:

@@ -10,21 +10,22 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from dreamcade.cluster.hosts import Errand, Host
-from dreamcade.cluster.layout import Layout
 from dreamcade.cluster.ray_cluster import Need
 
 if TYPE_CHECKING:
     from ray.util.placement_group import PlacementGroup
 
 
-def pipeline_need(layout: Layout, cpus: float, gpus: float) -> Need:
-    """What one of the layout's pipelines needs of a cluster, each device with so many CPUs and GPUs.
+def pipeline_need(devices: int, on_gpus: bool) -> Need:
+    """What a pipeline of so many devices needs of a cluster.
 
-    Several dynamics devices exchange what they know in every layer of every pass: that takes one node's links, so they
-    are kept together. Between dynamics and decoders a latent (172 KB at the paper's size) and a picture pass once a
-    frame, which a network carries in a few milliseconds: such pipelines may lie on several nodes where one is too full.
+    All of it lies on one node. Dynamics devices exchange what they know in every layer of every pass, which takes one
+    node's links; decoders could do with a network, but a pipeline is lost with any node that it lies on, and two nodes
+    fail more often than one: sessions go on in another pipeline, which may lie anywhere. On CPUs each device is an
+    actor of its own. GPUs are all given to the first, whose workers are its children: what CUDA calls its third device
+    is the third only in a process that sees all of them.
     """
-    return Need(layout.pipeline_devices, cpus, gpus, together=layout.dit_devices > 1)
+    return Need(1, float(devices), float(devices)) if on_gpus else Need(devices)
 
 
 class Runner:
@@ -42,15 +43,15 @@ class Runner:
 class RayHost:
     """An actor and its placement group, which it leaves behind empty."""
 
-    def __init__(self, errand: Errand, group: PlacementGroup, bundle: int, owns_group: bool) -> None:
+    def __init__(self, errand: Errand, need: Need, group: PlacementGroup, bundle: int) -> None:
         import ray
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-        self._errand, self._group, self._owns_group = errand, group, owns_group
+        self._errand, self._group, self._owns_group = errand, group, bundle == 0
         place = PlacementGroupSchedulingStrategy(placement_group=group, placement_group_bundle_index=bundle)
         actor: Any = ray.remote(Runner)
         self._actor = actor.options(
-            num_cpus=errand.cpus, num_gpus=errand.gpus, max_restarts=0, max_concurrency=2, scheduling_strategy=place
+            num_cpus=need.cpus, num_gpus=need.gpus, max_restarts=0, max_concurrency=2, scheduling_strategy=place
         ).remote()
         self._where = self._actor.where.remote()
         self._run = self._actor.run.remote(errand.entry, dict(errand.arguments), dict(errand.environment))
@@ -112,9 +113,8 @@ class RayHosts:
         import ray
 
         bundle = {kind: count for kind, count in (("CPU", self._need.cpus), ("GPU", self._need.gpus)) if count}
-        strategy = "STRICT_PACK" if self._need.together else "PACK"
-        group = ray.util.placement_group([bundle] * self._need.bundles, strategy=strategy)
-        host = RayHost(errand, group, 0, owns_group=True)
+        group = ray.util.placement_group([bundle] * self._need.bundles, strategy="STRICT_PACK")
+        host = RayHost(errand, self._need, group, 0)
         self._started = [*(h for h in self._started if not h._killed), host]
         return host
 
@@ -139,7 +139,7 @@ class PipelineHosts:
         free = (b for b in range(1, self._group.bundle_count) if b not in self._taken or not self._taken[b].is_alive())
         if (bundle := next(free, None)) is None:
             raise RuntimeError(f"all {self._group.bundle_count} places of this pipeline are taken")
-        self._taken[bundle] = RayHost(errand, self._group, bundle, owns_group=False)
+        self._taken[bundle] = RayHost(errand, Need(cpus=errand.cpus, gpus=errand.gpus), self._group, bundle)
         return self._taken[bundle]
 
     def close(self) -> None:

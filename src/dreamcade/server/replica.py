@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dreamcade.cluster.placement import BUSIEST
 from dreamcade.cluster.wire import Message, PeerLostError, Wire, knock
@@ -196,47 +196,63 @@ class Replica:
                 played.handle.input(given.action, given.sequence, given.client_ms)
 
 
-def play(
-    address: str, token: str, name: str, world: str, device: str = "auto", steps: int | None = None,
-    kernels: str = "auto", pipeline: bool = True, most: int = MOST_SESSIONS, layout: Fields | None = None,
-) -> None:  # fmt: skip
-    """The errand of a replica: plays `world` for the gateway at `address` until that goes."""
-    with contextlib.suppress(PeerLostError):
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a replica plays; as the options of `dreamcade play`. `layout` as JSON; `on_ray`: it is an actor, and so are
+    its workers."""
+
+    device: str = "auto"
+    steps: int | None = None
+    kernels: str = "auto"
+    pipeline: bool = True
+    devices: str | None = None
+    layout: Fields | None = None
+    on_ray: bool = False
+
+
+def play(address: str, token: str, name: str, world: str, most: int = MOST_SESSIONS, **setting: Any) -> None:
+    """The errand of a replica: plays `world` as `Setting` says, for the gateway at `address`, until that goes."""
+    with contextlib.suppress(PeerLostError), contextlib.ExitStack() as closing:
         wire = knock(address, name, token)
+        closing.callback(wire.close)
         post = Post(wire)
         post.put("loading", {"pid": os.getpid(), "node": platform.node(), "python": platform.python_version()})
         try:
-            engine, loop = _prepare(world, device, steps, kernels, pipeline, layout)
+            engine, loop = _prepare(world, Setting(**setting), closing)
         except Exception as error:
-            wire.send("failed", {"reason": _reason(error), "kind": type(error).__name__})
+            post.put("failed", {"reason": _reason(error)})
             wire.receive()  # until the gateway has heard it and goes
             return
         replica = Replica(engine, loop, post)
         post.report = functools.partial(replica.load, most)
         post.put("ready", {"path": engine.path, "identity": engine.world.identity, **replica.load(most)})
-        try:
-            while (message := wire.receive()) is not None:
-                replica.obey(message)
-        finally:
-            loop.stop()
+        while (message := wire.receive()) is not None:
+            replica.obey(message)
 
 
-def _prepare(
-    world: str, device: str, steps: int | None, kernels: str, pipeline: bool, layout: Fields | None
-) -> tuple[Engine, GameLoop]:
-    """A warm engine and its loop, which knows already how long things take."""
+def _prepare(world: str, setting: Setting, closing: contextlib.ExitStack) -> tuple[Engine, GameLoop]:
+    """A warm engine and its loop, which knows already how long things take; `closing` ends both."""
+    from dreamcade.cluster.layout import Layout
+    from dreamcade.cluster.ray_hosts import PipelineHosts
     from dreamcade.engine.engine import Engine
     from dreamcade.engine.runner import GameLoop
     from dreamcade.server.encoding import encode_jpeg
     from dreamcade.world.aside import aside
     from dreamcade.world.world import World
 
-    engine = Engine(World.load(world), device=device, sampling_steps=steps, kernels=kernels)
-    if pipeline:
+    on_gpus = (setting.devices or setting.device).startswith("cuda")
+    engine = Engine(
+        World.load(world), setting.device, setting.steps, kernels=setting.kernels, devices=setting.devices,
+        plan=None if setting.layout is None else Layout.from_json(setting.layout),
+        hosts=PipelineHosts() if setting.on_ray and not on_gpus else None,
+    )  # fmt: skip
+    closing.callback(engine.close)
+    if setting.pipeline:
         engine.share_cores()
-    loop = GameLoop(engine, encode=encode_jpeg, pipeline=pipeline)
+    loop = GameLoop(engine, encode=encode_jpeg, pipeline=setting.pipeline)
     aside(lambda: _warm_up(engine, loop))
     loop.start()
+    closing.callback(loop.stop)
     return engine, loop
 
 

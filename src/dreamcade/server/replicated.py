@@ -10,7 +10,7 @@ from dreamcade.cluster.autoscaling import Autoscaler
 from dreamcade.cluster.hosts import Errand, Hosts
 from dreamcade.cluster.layout import Layout
 from dreamcade.cluster.ray_cluster import Need
-from dreamcade.cluster.ray_hosts import pipeline_need
+from dreamcade.cluster.ray_hosts import RayHosts, pipeline_need
 from dreamcade.cluster.wire import Door
 from dreamcade.core.device import cpu_threads
 from dreamcade.core.errors import WorldError
@@ -26,24 +26,24 @@ EXPECTED = 4
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSettings:
-    """How each replica plays; as the options of `dreamcade play`. `cpus` and `gpus` are what it needs of a machine,
-    `threads` what it may use of its cores (None: all that it finds)."""
+    """How each replica plays; as the options of `dreamcade play`. `devices` (`cpu:3`, in place of `device`) and
+    `layout` as for `Engine`; `threads` is what it may use of its cores (None: all that it finds)."""
 
     device: str = "auto"
     steps: int | None = None
     kernels: str = "auto"
     pipeline: bool = True
     most: int = MOST_SESSIONS
-    cpus: float = 1.0
-    gpus: float = 0.0
-    threads: int | None = None
+    devices: str | None = None
     layout: Layout | None = None
-    """Of a replica's pipeline; None: one device."""
+    threads: int | None = None
 
     @property
     def need(self) -> Need:
         """Of each replica, on a cluster."""
-        return pipeline_need(self.layout or Layout(shared=True), self.cpus, self.gpus)
+        on_gpus = (self.devices or self.device).startswith("cuda")
+        named = int(self.devices.rpartition(":")[2]) if self.devices else 1
+        return pipeline_need(self.layout.pipeline_devices if self.layout else named, on_gpus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def local_threads(replicas: int) -> int | None:
 
 def load_replicated(
     name: str, hosts: Hosts, settings: ReplicaSettings, size: Size, door_host: str = "127.0.0.1"
-) -> Stage:  # fmt: skip
+) -> Stage:
     """Loads a world here, for its starts and its name, and starts replicas that play it; ends `hosts` when it stops.
 
     `door_host` is the address of this machine by which replicas reach it. Raises `WorldError`.
@@ -77,16 +77,17 @@ def load_replicated(
         raise WorldError(f"world {name!r} has no starts, so the page has nothing to begin from; build it with starts")
     token = secrets.token_urlsafe(24)
     door = Door(token, door_host)
-    folder = portable_name(name)
+    folder, on_ray = portable_name(name), isinstance(hosts, RayHosts)
 
     def errand(replica: str) -> Errand:
         arguments: dict[str, Any] = {
             "address": door.address, "token": token, "name": replica, "world": folder, "device": settings.device,
             "steps": settings.steps, "kernels": settings.kernels, "pipeline": settings.pipeline,
-            "most": settings.most, "layout": None if settings.layout is None else settings.layout.to_json(),
+            "most": settings.most, "devices": settings.devices,
+            "layout": None if settings.layout is None else settings.layout.to_json(), "on_ray": on_ray,
         }  # fmt: skip
         environment = {} if settings.threads is None else {"OMP_NUM_THREADS": str(settings.threads)}
-        return Errand(replica, "dreamcade.server.replica:play", arguments, settings.cpus, settings.gpus, environment)
+        return Errand(replica, "dreamcade.server.replica:play", arguments, environment=environment)
 
     scaler = Autoscaler(size.least, size.most, size.calm, min(settings.most, EXPECTED))
     gateway = Gateway(world, hosts, door, errand, scaler)
