@@ -78,5 +78,7 @@ def test_in_the_middle_of_play_slow_is_better_than_not_at_all() -> None:
     full = [Load("a", 5, 4, 0.8), Load("b", 4, 4, 0.8), Load("c", 0, 8, 0.0, draining=True)]
     assert place(full) is None
     assert place(full, crowd=True) == "b"
-    assert place(full[2:], crowd=True) is None
+    assert place([Load("a", 6, 4, 0.8), full[2]], crowd=True) is None
+    assert place([Load("a", 1, 1, 0.95)], crowd=True) == "a"
+    assert place([Load("a", 2, 1, 0.95)], crowd=True) is None
     assert place([*full, Load("d", 3, 4, 0.5)], crowd=True) == "d"

@@ -59,9 +59,9 @@ def saved(folder: Path) -> World:
 
 @pytest.fixture(scope="module")
 def stage(folder: Path) -> Iterator[Stage]:
-    """Two replicas of the toy world; every test leaves two behind."""
+    """Two replicas of the toy world with two places each; every test leaves two behind."""
     hosts = LocalHosts()
-    stage = load_replicated(str(folder), hosts, SETTINGS, Size(2, 2))
+    stage = load_replicated(str(folder), hosts, dataclasses.replace(SETTINGS, most=2), Size(2, 2))
     yield stage
     stage.loop.stop()
     assert not any(host.is_alive() for host in hosts._started)
@@ -185,17 +185,18 @@ def test_what_was_switched_stays_so_elsewhere(gateway: Gateway, players: list[Pl
     time.sleep(0.3)
     stood = first.tick
     os.kill(pid_of(gateway, first.replica), signal.SIGSTOP)
-    wait_for(lambda: first.play.moves == 1)
+    wait_for(lambda: first.play.moves)
     play_on(others, 10)
     assert first.tick == stood
     assert gateway.status()["sessions"][0]["paused"]
     restored = Engine(saved, "cpu", kernels="reference").restore_session(first.play.snapshot())
     assert (restored.tick, restored.seed) == (first.play.tick, first.seed)
-    wait_for(lambda: len(ready(gateway)) == 2)
+    wait_for(lambda: sorted(replica["sessions"] for replica in ready(gateway)) == [1, 2])
+    moved = first.play.moves
     os.kill(pid_of(gateway, first.replica), signal.SIGSTOP)
     first.play.reset(seed=77, start="right")
     first.play.resume()
-    wait_for(lambda: first.play.moves == 2 and first.witness.seed == 77)
+    wait_for(lambda: first.play.moves > moved and first.witness.seed == 77)
     wait_for(lambda: first.tick < 4)
     del first.frames[: [frame.tick for frame in first.frames].index(0, 1)]
     play_on([first], 10)
@@ -282,12 +283,16 @@ def test_pages_play_on_when_a_replica_is_lost(
         assert time.monotonic() - began < 1.5  # a second, and what a busy machine adds
         wait_for(lambda: all(len(page.frames) > count + 20 for page, count in zip(pages, seen, strict=True)))
         assert client.get("/api/health").json()["worlds"]["toy"]["lost_replicas"] == lost + 1
+        # Three were too many for the one that was left: when another is there, one of them moves on once more.
+        wait_for(lambda: sorted(replica["sessions"] for replica in ready(gateway)) == [1, 2])
+        seen = [len(page.frames) for page in pages]
+        wait_for(lambda: all(len(page.frames) > count + 5 for page, count in zip(pages, seen, strict=True)))
         for page in pages:
             page.end()
     for page, session, witness in zip(pages, health["sessions"], engine.witnesses, strict=True):
         assert page.refused == ""
         assert len(page.notices) == (session["replica"] == victim)
-        assert witness.play.moves == len(page.notices)
+        assert witness.play.moves >= len(page.notices)
         witness.check(saved, [(frame.tick, frame.image) for frame in page.frames])
         assert page.frames[-1].tally.computed > 15  # the counts go on too
 

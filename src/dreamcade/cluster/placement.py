@@ -20,6 +20,9 @@ COMFORT = 0.65
 BUSIEST = 0.9
 """Of a tick period: a replica whose slowest stage works longer takes nobody, whatever its capacity was said to be."""
 
+CROWDED = 1.5
+"""Of its capacity: what a replica takes in at most while others are missing; all its players see fewer frames then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -49,6 +52,11 @@ class Load:
         return self.room > 0 and self.sessions < max(1, math.floor(COMFORT * self.capacity))
 
     @property
+    def standing_room(self) -> int:
+        """How many more it would take in for a while, from a replica that was lost."""
+        return 0 if self.draining else max(self.capacity + 1, math.floor(CROWDED * self.capacity)) - self.sessions
+
+    @property
     def fullness(self) -> float:
         return self.sessions / self.capacity if self.capacity else 1.0
 
@@ -58,11 +66,11 @@ def place(loads: Sequence[Load], pack: bool = True, crowd: bool = False) -> str 
 
     The fullest of those that stay comfortable, else the emptiest with room; ties by name. Not to `pack`, always the
     emptiest: right where the number of replicas is fixed and an empty one saves nothing. To `crowd`, where none has
-    room the emptiest all the same: for a session in the middle of play, slow is better than not at all.
+    room the emptiest all the same, within bounds: in the middle of play, slow for a while is better than not at all.
     """
     able = [load for load in loads if load.ready and load.room]
     if not able and crowd:
-        able = [load for load in loads if load.ready and not load.draining]
+        able = [load for load in loads if load.ready and load.standing_room > 0]
     comfortable = [load for load in able if load.comfortable]
     if pack and comfortable:
         return min(comfortable, key=lambda load: (-load.fullness, load.replica)).replica

@@ -168,6 +168,7 @@ class Gateway:
         self._fleet.scale(now, len(self._waiting))
         self._drain()
         self._place()
+        self._relieve()
         self._refuse(now)
 
     def _bury(self, member: Member) -> None:
@@ -200,14 +201,31 @@ class Gateway:
 
     def _place(self) -> None:
         while self._waiting:
-            play, hopeless = self._waiting[0], not self._fleet.is_growing
-            name = place(self._fleet.loads, self._packs, crowd=play.opened and hopeless)
-            if name is None:
+            play, loads = self._waiting[0], self._fleet.loads
+            name = place(loads, self._packs)
+            play.crowded = name is None
+            if name is None and (name := place(loads, self._packs, crowd=play.opened)) is None:
                 return
             self._waiting.popleft()
             self._fleet.members[name].sessions.add(play.name)
             play.moves += play.opened
             play.go_on(self._fleet.members[name])
+
+    def _relieve(self) -> None:
+        """Sessions that were taken in where there was no room leave when there is some elsewhere; one at a time, so
+        that each finds its place."""
+        if self._waiting or any(play.moving for play in self._plays.values()):
+            return
+        loads = {load.replica: load for load in self._fleet.loads}
+        for play in self._plays.values():
+            if not play.crowded or play.member is None:
+                continue
+            own = loads.get(play.member.name)
+            if own is not None and own.sessions <= own.capacity:
+                play.crowded = False
+            elif place([load for load in loads.values() if load is not own], self._packs) is not None:
+                play.hand_over()
+                return
 
     def _refuse(self, now: float) -> None:
         """Newcomers for whom no place is coming."""
