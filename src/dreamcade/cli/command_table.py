@@ -34,6 +34,7 @@ class Entry:
 
 ENTRIES = (
     Entry("play", "play", "play", "Play a world in the browser."),
+    Entry("serve", "serve", "serve", "Serve worlds to many players, on this machine or a cluster."),
     Entry("record", "record", "record", "Record a real game with a scripted driver that covers it."),
     Entry("games", "games", "games_app", "List the games that can be recorded; set them up."),
     Entry("dataset", "dataset", "dataset_app", "Look into recorded datasets; put several into one."),

@@ -45,8 +45,10 @@ def fast_products(device: torch.device) -> torch.autocast:
 
 
 def cpu_threads(limit: int | None = None) -> int:
-    """Cores this process may use, at most `limit`."""
+    """Cores this process may use, at most `limit`; OMP_NUM_THREADS says so too, as it does for PyTorch."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    available = min(available, int(allowed)) if allowed.isdigit() and int(allowed) else available
     return min(available, limit) if limit else available
 
 

@@ -162,5 +162,16 @@ class Idle:
             return self.BROADEST
         return math.floor(self.DRAWN * self.period / self._drawing)
 
+    def busy(self, sessions: int) -> float:
+        """The share of a period that the slower stage works for ticks of `sessions`; 0 while nothing was measured."""
+        if not sessions:
+            return 0.0
+        return max(self.pass_time(sessions), sessions * (self._drawing or 0.0)) / self.period
+
+    def capacity(self, share: float, most: int) -> int:
+        """The most sessions, up to `most`, whose ticks keep the slower stage busy for at most `share` of a period; one
+        is played however slowly."""
+        return next((count for count in range(most, 1, -1) if self.busy(count) <= share), 1)
+
     def _mean(self, old: float | None, new: float) -> float:
         return new if old is None else self.MEMORY * old + (1 - self.MEMORY) * new

@@ -24,6 +24,7 @@ from dreamcade.engine.executors.groups import Groups
 from dreamcade.engine.executors.part import Part
 from dreamcade.engine.executors.spread import Setting, SpreadExecutor
 from dreamcade.engine.home import Home
+from dreamcade.engine.journal import Journal, check_journal
 from dreamcade.engine.notices import Notices
 from dreamcade.engine.opening import ImageLike, Opening, encode_action, open_frames, open_image, open_start
 from dreamcade.engine.passes import Passes
@@ -206,6 +207,14 @@ class Engine:
         except (KeyError, RuntimeError, BadInputError) as error:
             raise BadInputError(f"the snapshot does not fit this build ({error}); it cannot be restored") from error
 
+    def resume_session(self, journal: Journal) -> Session:
+        """A new session that continues the one that kept `journal`, bit for bit on the same device, kernels and build.
+
+        Raises `BadInputError` for a journal that is too short or of another world, `UnknownNameError` for its start.
+        """
+        check_journal(journal, self.world.dynamics.config)
+        return self.home.run(lambda: self._admit(lambda row: Session.from_journal(self, row, journal)), once=True)
+
     def step_many(self, actions: Mapping[Session, Action]) -> dict[Session, Frame]:
         """One tick of several sessions as one batch. Every action is checked before anything changes.
 
@@ -334,7 +343,10 @@ class Engine:
     def _commit(self, proposals: Sequence[Proposal]) -> list[Dreamed]:
         for proposal in proposals:
             self.check(proposal.session)
-        return self.passes.commit(proposals)
+        dreamed = self.passes.commit(proposals)
+        for proposal in proposals:
+            proposal.session.committed(proposal)
+        return dreamed
 
     def _opening(self, start: str | int | None, frames: Any, actions: Any, image: ImageLike | None) -> Opening:
         given = [name for name, value in (("start", start), ("frames", frames), ("image", image)) if value is not None]

@@ -14,7 +14,7 @@ from dreamcade.engine.clock import RateMeter
 from dreamcade.engine.course import Course
 from dreamcade.engine.drafts import Standing
 from dreamcade.engine.mailbox import Input, Mailbox
-from dreamcade.engine.modes import Modes, lacking
+from dreamcade.engine.modes import Modes, lacking, notes_on
 from dreamcade.engine.notices import OnNotice
 from dreamcade.engine.proposal import Dreamed
 from dreamcade.engine.session import Session, check_seed
@@ -118,10 +118,7 @@ class Handle:
     @property
     def notes(self) -> tuple[str, ...]:
         """What this world lacks, and which command changes that."""
-        reasons: dict[str, list[str]] = {}
-        for mode, reason in self._lacking.items():
-            reasons.setdefault(reason, []).append(mode.replace("_", "-"))
-        return tuple(f"No {' or '.join(modes)} in this world: {reason}" for reason, modes in reasons.items())
+        return notes_on(self._lacking)
 
     @property
     def standing(self) -> Standing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dreamcade.world.world import World
@@ -31,3 +32,11 @@ def lacking(world: World) -> dict[str, str]:
         why = "it is not calibrated; do it with: dreamcade calibrate WORLD --data DATA --out DIR"
         reasons["extrapolation"] = reasons["in_between"] = why
     return reasons
+
+
+def notes_on(lacks: Mapping[str, str]) -> tuple[str, ...]:
+    """What `lacking` tells, as sentences for people."""
+    reasons: dict[str, list[str]] = {}
+    for mode, reason in lacks.items():
+        reasons.setdefault(reason, []).append(mode.replace("_", "-"))
+    return tuple(f"No {' or '.join(modes)} in this world: {reason}" for reason, modes in reasons.items())

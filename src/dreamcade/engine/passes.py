@@ -14,6 +14,7 @@ from dreamcade.core.types import ActionVector, Frame, FrameKind, FrameTiming, Pi
 from dreamcade.dynamics.extrapolation import curvature
 from dreamcade.engine.executors import Executor, choose_executor
 from dreamcade.engine.executors.prepared import prepared
+from dreamcade.engine.journal import Journal
 from dreamcade.engine.noise import tick_noise
 from dreamcade.engine.opening import Opening
 from dreamcade.engine.proposal import Dreamed, Proposal
@@ -150,6 +151,20 @@ class Passes:
         latents, actions = self._cast(opening.latents), self._cast(opening.actions)
         for i in range(len(latents)):
             self.dynamics.observe(self.slots.state, rows, latents[i : i + 1], actions[i : i + 1])
+
+    @torch.inference_mode()
+    def replay(self, row: int, opening: Opening, journal: Journal) -> None:
+        """Replaces what `row` remembers by what the session that began with `opening` and kept `journal` did."""
+        rows, entries = self.slots.index([row]), journal.entries
+        if len(entries) == journal.tick:
+            self.observe(row, opening)
+        else:  # all that is remembered lies in the journal, and the slots go on as they did
+            self.slots.state.reset(rows)
+            self.slots.state.count[rows] = len(opening.latents) + journal.tick - len(entries)
+        shape = self.dynamics.noise_shape
+        for entry in entries:
+            action = self._cast(torch.from_numpy(entry.action))
+            self.dynamics.commit(self.slots.state, rows, action[None], self._cast(entry.tensor(shape))[None])
 
     def _cast(self, tensor: Tensor) -> Tensor:
         return tensor.to(device=self.device, dtype=self.dtype)

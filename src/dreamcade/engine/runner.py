@@ -52,6 +52,11 @@ class GameLoop:
         self._stopping = self._placed = False
         self._thread = threading.Thread(target=self._run, name="dreamcade-loop", daemon=True)
 
+    @property
+    def idle(self) -> Idle:
+        """What it has learnt of how long passes and drawings take."""
+        return self._idle
+
     def start(self) -> None:
         """Starts the threads; a loop starts once, and an engine plays in one loop at a time (`BadInputError`)."""
         self.engine.home.settle(self._thread, self.notify)

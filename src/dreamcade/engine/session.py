@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from dreamcade.core.errors import BadInputError, UnknownNameError
 from dreamcade.core.types import Frame
+from dreamcade.engine.journal import Journal, Keeper
 from dreamcade.engine.opening import Opening, open_frames, open_start
+from dreamcade.engine.proposal import Proposal
 from dreamcade.engine.snapshot import Snapshot, pack
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ class Session:
 
     `tick` counts the steps since the session began or was reset or primed, `skips` the extrapolated frames at its end;
     `version` is another after every change of what is remembered; `curvature` is the engine's note of how the latents
-    bend, made when somebody asks.
+    bend, made when somebody asks. `keeper` is told of every beginning and every tick.
     """
 
     def __init__(self, engine: Engine, row: int, seed: int, opening: Opening) -> None:
@@ -31,6 +33,7 @@ class Session:
         self.closed = False
         self.version = self.skips = 0
         self.curvature: float | None = None
+        self.keeper: Keeper | None = None
         self._opening = opening
         self._frame: Frame | None = None
         self._begin()
@@ -40,10 +43,21 @@ class Session:
         """Continues `snapshot` in `row`. Raises `KeyError`, `RuntimeError` or `BadInputError` where it does not fit."""
         session = cls.__new__(cls)
         session.engine, session.row, session.seed, session.closed = engine, row, snapshot.seed, False
-        session.version, tensors = 0, snapshot.tensors
+        session.version, session.keeper, tensors = 0, None, snapshot.tensors
         session._opening = _stored_opening(engine, snapshot)
         engine.write_row(row, {name.removeprefix(_STATE): t for name, t in tensors.items() if name.startswith(_STATE)})
         session.tick, session.skips, session.curvature, session._frame = snapshot.tick, snapshot.skips, None, None
+        return session
+
+    @classmethod
+    def from_journal(cls, engine: Engine, row: int, journal: Journal) -> Session:
+        """Continues the session that kept `journal` in `row`."""
+        session = cls.__new__(cls)
+        session.engine, session.row, session.seed, session.closed = engine, row, journal.seed, False
+        session.version, session.keeper, session.curvature, session._frame = 0, None, None, None
+        session._opening = open_start(engine.world, journal.start)
+        engine.passes.replay(row, session._opening, journal)
+        session.tick, session.skips = journal.tick, journal.skips
         return session
 
     @property
@@ -87,6 +101,11 @@ class Session:
         self._changed()
         return self.tick
 
+    def committed(self, proposal: Proposal) -> None:
+        """The engine has advanced it by `proposal`."""
+        if self.keeper is not None:
+            self.keeper.took(self.tick, proposal.action, proposal.tokens, self.skips)
+
     def shown(self, frame: Frame) -> None:
         """The engine has drawn `frame`, the newest."""
         self._frame = frame
@@ -121,6 +140,8 @@ class Session:
         self.engine.observe(self.row, self._opening)
         self.tick, self.skips, self._frame = 0, 0, None
         self._changed()
+        if self.keeper is not None:
+            self.keeper.begin(self.seed, self._opening.start)
         return self.frame
 
     def _changed(self) -> None:

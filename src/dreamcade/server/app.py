@@ -60,6 +60,7 @@ class Floor:
         return Response(data, media_type="image/webp")
 
     async def health(self, request: Request) -> Response:
+        worlds = await to_thread.run_sync(self.arcade.status)
         return JSONResponse(
             {
                 "service": "dreamcade",
@@ -67,6 +68,7 @@ class Floor:
                 "state": self.arcade.state,
                 "sessions": self.playing,
                 "max_sessions": self.limits.max_sessions,
+                **({"worlds": worlds} if worlds else {}),
             }
         )
 

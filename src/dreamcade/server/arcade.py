@@ -83,6 +83,12 @@ class Arcade:
                 "worlds": [{**describe_world(s.world), "path": s.path} for s in self._stages.values()],
             }
 
+    def status(self) -> dict[str, Any]:
+        """Of each world that has replicas, where they and its sessions are."""
+        with self._changed:
+            stages = dict(self._stages)
+        return {name: dict(stage.status()) for name, stage in stages.items() if stage.status is not None}
+
     def thumbnail(self, world: str, start: str) -> bytes | None:
         """The JPEG of one start, or None where there is none."""
         with self._changed:
