@@ -1,0 +1,109 @@
+"""What was measured (or fitted) of devices and worlds, in the place of assumptions. Knows no PyTorch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dreamcade.core.config import JsonConfig
+from dreamcade.core.errors import BadInputError
+
+FORMAT_VERSION = 1
+PAPER, FITTED, MEASURED, ASSUMED, COUNTED = "paper", "fitted", "measured", "assumed", "counted"
+"""Where an input comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindCalibration(JsonConfig):
+    """What one kind of device reaches; None: not known, so that an assumption stands in.
+
+    Shares of the data sheet's figures: `dit_utilisation` and `decoder_utilisation` of its FLOP/s, `dit_bandwidth` and
+    `decoder_bandwidth` of its bandwidth. `launch`, `link_latency` in seconds, `link` in bytes/s.
+
+    Or, for one workload, milliseconds on one device: `dit_ms` and `decoder_ms` for as many players at once as `batches`
+    says, in its order. Of `dit_ms`, `dit_fixed_ms` does not shrink with more devices; None: as much as is done by every
+    device by count. `exchange_ms` of a frame; None: by count. `steps` of the frames that were timed; 0: not known.
+    """
+
+    dit_utilisation: float | None = None
+    dit_bandwidth: float | None = None
+    decoder_utilisation: float | None = None
+    decoder_bandwidth: float | None = None
+    launch: float | None = None
+    link: float | None = None
+    link_latency: float | None = None
+    batches: tuple[int, ...] = ()
+    dit_ms: tuple[float, ...] = ()
+    decoder_ms: tuple[float, ...] = ()
+    encode_ms: float | None = None
+    dit_fixed_ms: float | None = None
+    exchange_ms: float | None = None
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        for times in (self.dit_ms, self.decoder_ms):
+            if times and len(times) != len(self.batches):
+                raise BadInputError(
+                    f"a calibration needs one time for each of the batches {list(self.batches)}; got {list(times)}"
+                )
+        if list(self.batches) != sorted(set(self.batches)) or (self.batches and self.batches[0] != 1):
+            raise BadInputError(f"the batches of a calibration must rise from 1; got {list(self.batches)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """By kind of device. Times in `kinds` hold for the workload of this name only; shares for any.
+
+    `skip`: share of frames whose passes were left out; None: not known. `provenance` says of inputs where they come
+    from, for people.
+    """
+
+    workload: str = ""
+    source: str = ""
+    kinds: Mapping[str, KindCalibration] = field(default_factory=dict)
+    skip: float | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, kind: str) -> KindCalibration:
+        """What is known of a kind; nothing, where it was not calibrated."""
+        return self.kinds.get(kind, KindCalibration())
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format_version": FORMAT_VERSION, "workload": self.workload, "source": self.source, "skip": self.skip,
+            "kinds": {name: kind.to_json() for name, kind in self.kinds.items()}, "provenance": dict(self.provenance),
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Calibration:
+        """Inverse of `to_json`; keys that begin with `figures` are its maker's own. Raises `BadInputError`."""
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(name for name in set(data) - known - {"format_version"} if not name.startswith("figures"))
+        if unknown:
+            raise BadInputError(f"a calibration does not know {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+        values = {name: value for name, value in data.items() if name in known}
+        kinds = {name: KindCalibration.from_json(kind) for name, kind in values.pop("kinds", {}).items()}
+        return cls(kinds=kinds, **values)
+
+
+def read_calibration(file: Path) -> Calibration:
+    """Of a file that `dreamcade bench calibrate` wrote. Raises `BadInputError` that names it."""
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInputError(f"cannot read {file}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise BadInputError(f"{file} is no valid JSON ({error})") from error
+    if not isinstance(data, dict) or not isinstance(data.get("format_version"), int):
+        raise BadInputError(f"{file} is no calibration; write one with: dreamcade bench calibrate WORLD --json FILE")
+    if data["format_version"] > FORMAT_VERSION:
+        raise BadInputError(
+            f"{file} has format version {data['format_version']}; this build reads {FORMAT_VERSION}: upgrade it"
+        )
+    try:
+        return Calibration.from_json(data)
+    except (BadInputError, TypeError, AttributeError, ValueError) as error:
+        raise BadInputError(f"{file} is a damaged calibration ({error}); measure it again") from error
