@@ -15,6 +15,7 @@ from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, Frame
 from dreamcade.engine.decider import Limits
 from dreamcade.engine.home import Home
+from dreamcade.engine.notices import Notices
 from dreamcade.engine.opening import ImageLike, Opening, encode_action, open_frames, open_image, open_start
 from dreamcade.engine.passes import Passes
 from dreamcade.engine.proposal import Dreamed, Proposal
@@ -56,6 +57,7 @@ class Engine:
         self.kernels = Kernels.named(kernels)
         self.passes = aside(lambda: Passes(world, self.device, self.dtype, self.sampling_steps, self.kernels))
         self.home = Home()
+        self.notices = Notices()
 
     @property
     def path(self) -> str:
