@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dreamcade.cli.ablation import ablation
+from dreamcade.cli.bench_calibrate import calibrate
 from dreamcade.cli.bits import bits
 from dreamcade.cli.options import Device, KernelPath, Steps, play_options
 from dreamcade.cli.paper import paper
@@ -30,6 +31,7 @@ def bench() -> None:
 
 bench_app.command()(ablation)
 bench_app.command()(bits)
+bench_app.command()(calibrate)
 bench_app.command()(roofline)
 bench_app.command()(paper)
 

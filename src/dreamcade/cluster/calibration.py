@@ -12,8 +12,19 @@ from dreamcade.core.config import JsonConfig
 from dreamcade.core.errors import BadInputError
 
 FORMAT_VERSION = 1
-PAPER, FITTED, MEASURED, ASSUMED, COUNTED = "paper", "fitted", "measured", "assumed", "counted"
+PAPER, FITTED, MEASURED, ASSUMED, COUNTED = "the paper", "fitted", "measured", "assumed", "counted"
+DATA_SHEET = "data sheet"
 """Where an input comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input(JsonConfig):
+    """What a prediction rests on, for people: its name, its value with the unit, where it comes from, and how."""
+
+    name: str
+    value: str
+    origin: str
+    how: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +68,14 @@ class KindCalibration(JsonConfig):
 class Calibration:
     """By kind of device. Times in `kinds` hold for the workload of this name only; shares for any.
 
-    `skip`: share of frames whose passes were left out; None: not known. `provenance` says of inputs where they come
-    from, for people.
+    `skip`: share of frames whose passes were left out; None: not known. `inputs`: what it holds, for people.
     """
 
     workload: str = ""
     source: str = ""
     kinds: Mapping[str, KindCalibration] = field(default_factory=dict)
     skip: float | None = None
-    provenance: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
 
     def of(self, kind: str) -> KindCalibration:
         """What is known of a kind; nothing, where it was not calibrated."""
@@ -74,7 +84,8 @@ class Calibration:
     def to_json(self) -> dict[str, Any]:
         return {
             "format_version": FORMAT_VERSION, "workload": self.workload, "source": self.source, "skip": self.skip,
-            "kinds": {name: kind.to_json() for name, kind in self.kinds.items()}, "provenance": dict(self.provenance),
+            "kinds": {name: kind.to_json() for name, kind in self.kinds.items()},
+            "inputs": [one.to_json() for one in self.inputs],
         }  # fmt: skip
 
     @classmethod
@@ -86,7 +97,8 @@ class Calibration:
             raise BadInputError(f"a calibration does not know {', '.join(unknown)}; it has {', '.join(sorted(known))}")
         values = {name: value for name, value in data.items() if name in known}
         kinds = {name: KindCalibration.from_json(kind) for name, kind in values.pop("kinds", {}).items()}
-        return cls(kinds=kinds, **values)
+        inputs = tuple(Input.from_json(one) for one in values.pop("inputs", ()))
+        return cls(kinds=kinds, inputs=inputs, **values)
 
 
 def read_calibration(file: Path) -> Calibration:

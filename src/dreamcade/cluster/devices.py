@@ -37,13 +37,15 @@ class DeviceKind(JsonConfig):
     launch: float = 1.5 * MICROSECOND
     per_machine: int = 8
     source: str = ""
+    host: bool = False
+    """Whether it is a core of the machine's own processor, which also has to encode the frames."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or set(self.name) & set(":, "):
             raise BadInputError(f"a device kind needs a name without spaces, colons and commas; got {self.name!r}")
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in ("name", "source"):
+            if field.name in ("name", "source", "host"):
                 continue
             number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
             if not number or value < 0 or (value == 0 and field.name != "launch"):
@@ -109,7 +111,7 @@ _KINDS = (
     # copies, loopback by gloo. Its memory is a core's share of a usual machine.
     DeviceKind(
         "cpu-core", 220 * GIGA, 29 * GIGA, 4 * GIGA, 1.5 * GIGA, 150 * MICROSECOND, 1.25 * GIGA, 250 * MICROSECOND,
-        5 * MICROSECOND, 64, "measured on one core of an AMD EPYC (Zen 4)",
+        5 * MICROSECOND, 64, "measured on one core of an AMD EPYC (Zen 4)", host=True,
     ),
 )  # fmt: skip
 KINDS: Mapping[str, DeviceKind] = {kind.name: kind for kind in _KINDS}

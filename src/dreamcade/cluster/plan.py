@@ -45,6 +45,9 @@ class Plan:
     dit_kinds: Mapping[str, int] = field(default_factory=dict)
     """Devices of each kind in one pipeline's dynamics; `decoder_kinds`: in its decoder."""
     decoder_kinds: Mapping[str, int] = field(default_factory=dict)
+    dit_fps: float = 0.0
+    """Frames a second that the dynamics would reach if nothing else held it back; `decoder_fps`: the decoder."""
+    decoder_fps: float = 0.0
 
     @property
     def devices(self) -> int:

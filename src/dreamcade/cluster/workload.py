@@ -61,6 +61,8 @@ class Workload(JsonConfig):
     halo_bytes: float = 0.0
     halo_exchanges: int = 0
     decoder_reductions: int = 0
+    decoder_gather_bytes: float = 0.0
+    """Of what every strip needs of all others (keys and values of attention over the whole picture)."""
     tick_rate: float = 0.0
     """Frames a second that a player is to get; 0: as many as there are."""
     skip: float = 0.0

@@ -1,0 +1,74 @@
+"""`dreamcade plan`: I have these devices, this world, this many players; what do I get?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def plan(
+    world: Annotated[str | None, typer.Argument(help="A shipped world, a folder or a hub id; or --preset.")] = None,
+    preset: Annotated[str | None, typer.Option(help="paper-racing or paper-platformer.")] = None,
+    devices: Annotated[str, typer.Option(help="KIND:N by commas, as in h200:8,rtx-4090:2.")] = "",
+    players: Annotated[int, typer.Option(min=1, help="How many play at once.")] = 1,
+    latency: Annotated[float | None, typer.Option(help="Most milliseconds from an input to its pixels.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")] = None,
+    attention: Annotated[str | None, typer.Option(help="Of a preset: factorised or full.")] = None,
+    decoder: Annotated[str | None, typer.Option(help="Of a preset: convolutional or light.")] = None,
+    skip: Annotated[float | None, typer.Option(help="Share of frames that are extrapolated, 0 to 1.")] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="A file of `dreamcade bench calibrate`, or none: assumptions only.")
+    ] = None,
+    device_kinds: Annotated[Path | None, typer.Option(help="Your own kinds of devices, as JSON.")] = None,
+    decoding: Annotated[str | None, typer.Option(help="round-robin or spatial; none: whichever is better.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Plans to list.")] = 8,
+    json: Annotated[Path | None, typer.Option(help="Write the plans to this file; --plan FILE reads it.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw FPS by devices and by splits into this PNG.")] = None,
+) -> None:
+    """Split devices between dynamics and decoder: the best plans, what they would bring, what holds them back.
+
+    Example: dreamcade plan --preset paper-racing --devices ascend-910c:8 --plot plan.png
+    """
+    # Imported here: `dreamcade --help` needs no PyTorch.
+    from dreamcade.core.errors import BadInputError
+    from dreamcade.core.files import expect_writable, write_json
+
+    for file in filter(None, (json, plot)):
+        expect_writable(file)
+    if not devices:
+        raise BadInputError("a plan needs devices: --devices KIND:N by commas, as in --devices h200:8,rtx-4090:2")
+    if (world is None) == (preset is None):
+        raise BadInputError(
+            "a plan is for one world or one preset: dreamcade plan WORLD, or dreamcade plan --preset NAME"
+        )
+    from dreamcade.cluster.devices import KINDS, parse_devices, read_kinds
+
+    there = parse_devices(devices, KINDS if device_kinds is None else read_kinds(device_kinds))
+    if plot:
+        from dreamcade.evaluation.plan_plot import plot_plan  # before anything is counted: it needs an extra
+    from dreamcade.cluster.report import report
+    from dreamcade.evaluation.paper.presets import paper_preset
+    from dreamcade.evaluation.plan_subject import plan_subject
+    from dreamcade.evaluation.plan_table import plan_lines
+
+    name = world or paper_preset(preset or "").name
+    subject = plan_subject(
+        name, there, calibration, steps=steps, attention=attention, decoder=decoder, skip=skip
+    )  # fmt: skip
+    asked = report(subject.workload, there, subject.calibration, players=players, latency_ms=latency, decoding=decoding)
+    asked.notes.extend(subject.notes(asked.plans))
+    if json:
+        write_json(json, asked.to_json())
+    if plot:
+        _write(plot, plot_plan(asked, decoding, subject.published))
+    for line in plan_lines(asked, top):
+        typer.echo(line)
+
+
+def _write(file: Path, png: bytes) -> None:
+    from dreamcade.core.files import atomic_path
+
+    with atomic_path(file) as temporary:
+        temporary.write_bytes(png)

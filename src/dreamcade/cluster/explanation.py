@@ -1,0 +1,102 @@
+"""What a plan rests on, and where another one would be preferred, in words. Knows no PyTorch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from dreamcade.cluster.calibration import ASSUMED, COUNTED, DATA_SHEET, Calibration, Input
+from dreamcade.cluster.devices import DeviceGroup
+from dreamcade.cluster.plan import Plan
+from dreamcade.cluster.planner import plan
+from dreamcade.cluster.rates import assumed_of
+from dreamcade.cluster.workload import Workload
+
+NEARLY = 0.95
+"""Of the best plan's frames a second, where fewer devices do."""
+
+
+def inputs_of(
+    workload: Workload, devices: Sequence[DeviceGroup], calibration: Calibration | None = None
+) -> list[Input]:
+    """Every input of a prediction, with where it comes from."""
+    found = list(() if calibration is None else calibration.inputs)
+    found += [
+        Input(
+            "passes", _passes(workload), COUNTED, f"{workload.attention} attention, {workload.context} frames of memory"
+        ),
+        Input("decoder", f"{_flop(workload.decoder_flops)}, {_size(workload.decoder_bytes)} a frame", COUNTED),
+        Input("weights", f"{_size(workload.weight_bytes)} + {_size(workload.decoder_weight_bytes)}", COUNTED),
+        Input("memory of a player", _size(workload.cache_bytes), COUNTED),
+    ]
+    for kind in (group.kind for group in devices):
+        link = f"{_size(kind.link)}/s, {1e6 * kind.link_latency:.3g} µs an exchange"
+        sheet = f"{_flop(kind.flops)}/s, {_size(kind.bandwidth)}/s, {_size(kind.memory)}; {link}"
+        found.append(Input(kind.name, sheet, DATA_SHEET, kind.source))
+        found += [
+            Input(f"{kind.name}: {name.replace('_', ' ')}", f"{share:.0%}", ASSUMED, "of the data sheet's figure")
+            for name, share in assumed_of(kind, workload, calibration).items()
+        ]
+    return found
+
+
+def second_thoughts(
+    plans: Sequence[Plan], workload: Workload, devices: Sequence[DeviceGroup], calibration: Calibration | None = None,
+    *, players: int = 1, latency_ms: float | None = None, decoding: str | None = None,
+) -> list[str]:  # fmt: skip
+    """Where another plan than the first would be preferred, and why."""
+    best, notes = plans[0], list[str]()
+    if workload.skip:
+        never = dataclasses.replace(workload, skip=0.0)
+        asked = {"players": players, "latency_ms": latency_ms, "decoding": decoding}
+        notes += _without_extrapolation(best, plans, plan(never, devices, calibration, **asked))  # type: ignore[arg-type]
+    soonest = min(plans, key=lambda one: (not one.meets, one.latency_ms))
+    if soonest.latency_ms < NEARLY * best.latency_ms:
+        notes.append(f"soonest: {plan_name(soonest)}, {soonest.latency_ms:.4g} ms at {soonest.fps:.1f} FPS")
+    fewest = min((one for one in plans if one.meets == best.meets and one.fps >= NEARLY * best.fps), key=_size_of)
+    if fewest.devices < best.devices:
+        notes.append(f"nearly as many frames on {fewest.devices} devices: {plan_name(fewest)}, {fewest.fps:.1f} FPS")
+    return notes
+
+
+def _without_extrapolation(best: Plan, plans: Sequence[Plan], without: Sequence[Plan]) -> list[str]:
+    """Which split would come first, and what extrapolation changes: it relieves the dynamics, not the decoder."""
+    other = without[0]
+    if other.layout.split == best.layout.split:
+        return []
+    same = next((one for one in without if one.layout == best.layout), None)
+    with_it = next((one for one in plans if one.layout == other.layout), None)
+    against = f" ({plan_name(best)}: {same.fps:.1f}, held back by its {same.bottleneck})" if same else ""
+    note = f"without extrapolation {plan_name(other)} would be first with {other.fps:.1f} FPS{against}"
+    if with_it:
+        note += f"; with it, it would wait for its {with_it.bottleneck} ({with_it.fps:.1f} FPS), since a frame that is "
+        note += "extrapolated saves its pass, not its drawing"
+    return [note]
+
+
+def plan_name(one: Plan) -> str:
+    """As people write it: `4 × 5+3 spatial`."""
+    several = one.layout.decoder_devices > 1
+    copies = f"{one.layout.replicas} × " if one.layout.replicas > 1 else ""
+    return f"{copies}{one.layout.split}{' ' + one.layout.decoding if several else ''}"
+
+
+def _size_of(one: Plan) -> tuple[int, float]:
+    return one.devices, -one.fps
+
+
+def _passes(workload: Workload) -> str:
+    attention = workload.head_flops / workload.pass_flops if workload.pass_flops else 0.0
+    shared = f"{attention:.0%} of it by {workload.heads} heads, the rest by {workload.tokens} tokens"
+    return f"{workload.steps} × {_flop(workload.pass_flops)}, {shared}"
+
+
+def _flop(count: float) -> str:
+    return f"{count / 1e12:.3g} TFLOP" if count >= 1e11 else f"{count / 1e9:.3g} GFLOP"
+
+
+def _size(count: float) -> str:
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count / 1e3:.3g} KB"
