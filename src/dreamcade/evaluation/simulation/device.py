@@ -4,21 +4,20 @@ from __future__ import annotations
 
 
 class Device:
-    """Counts seconds of work: `ticks` for frames that were due, `drafts` for those that may come. `shared`, work that
-    comes while it is busy waits until what came before is done (two streams of one device: what they do at once takes
+    """Counts seconds of work: `ticks` for frames that were due, `drafts` for those that may come. Work that comes while
+    it is busy waits until what came before is done, at `free_at` (two streams of one device: what they do at once takes
     as long as one after the other)."""
 
-    def __init__(self, shared: bool = False) -> None:
-        self.shared = shared
+    def __init__(self) -> None:
         self.ticks = 0.0
         self.drafts = 0.0
-        self._free_at = 0.0
+        self.free_at = 0.0
         self._looked, self._had, self._share = 0.0, 0.0, 0.0
 
     def take(self, now: float, seconds: float, frames: bool) -> float:
         """When work of so many seconds, asked for now, begins."""
-        begins = max(now, self._free_at) if self.shared else now
-        self._free_at = begins + seconds
+        begins = max(now, self.free_at)
+        self.free_at = begins + seconds
         if frames:
             self.ticks += seconds
         else:
@@ -28,13 +27,13 @@ class Device:
     def give_up(self, now: float, ends: float, at: float) -> None:
         """Work over drafts that was to end at `ends` ends `at` instead."""
         self.drafts -= max(0.0, ends - max(now, at))
-        if self._free_at == ends:
-            self._free_at = at
+        if self.free_at == ends:
+            self.free_at = at
 
-    def share(self, now: float, lanes: int = 1) -> float:
+    def share(self, now: float) -> float:
         """Of the time: how much it works for ticks, smoothed over the last seconds."""
         if now - self._looked >= 1.0:
-            newest = (self.ticks - self._had) / (now - self._looked) / lanes
+            newest = (self.ticks - self._had) / (now - self._looked)
             self._share = (self._share + newest) / 2 if self._looked else newest
             self._looked, self._had = now, self.ticks
         return self._share

@@ -17,19 +17,19 @@ SHARES = (50, 95, 99)
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Seconds that a replica's stages have worked, for ticks and for drafts."""
+    """Seconds that a replica's stages have worked, for ticks and for drafts; encoding, for both."""
 
     dynamics: float
     dynamics_drafts: float
     decoder: float
     decoder_drafts: float
+    encoding: float
 
     @classmethod
     def of(cls, replica: Replica) -> Work:
-        dynamics, decoder = replica.dynamics, replica.decoder
-        if dynamics is decoder:
-            return cls(dynamics.ticks, dynamics.drafts, 0.0, 0.0)
-        return cls(dynamics.ticks, dynamics.drafts, decoder.ticks, decoder.drafts)
+        dynamics, decoders = replica.dynamics, [one for one in replica.decoders if one is not replica.dynamics]
+        drawn, drafted = sum(one.ticks for one in decoders), sum(one.drafts for one in decoders)
+        return cls(dynamics.ticks, dynamics.drafts, drawn, drafted, replica.encoded)
 
     def __sub__(self, other: Work) -> Work:
         mine, theirs = asdict(self), asdict(other)
@@ -43,7 +43,8 @@ class Figures:
     from a change of the controls at the hand to its frame, encoded and at the player: no browser, and the network only
     where it was asked for. `effective_ms`: from the tick taking its input to the picture, over all frames, drafted ones
     too. `hit_rate`: of the ticks that had drafts; `delivered`, `extrapolated`: of all ticks. Of the window, the stages
-    work for ticks (`dynamics`, `decoder`) and for drafts; on a shared device all is the dynamics'.
+    work for ticks (`dynamics`, `decoder`) and for drafts; on a shared device all is the dynamics'. `encoding`: of the drawing lanes'
+    time, on the head's processor.
     """
 
     players: int
@@ -61,6 +62,7 @@ class Figures:
     dynamics_drafts: float
     decoder: float
     decoder_drafts: float
+    encoding: float
     longest_gap: float
     """Seconds, the longest that any player waited for a frame."""
 
@@ -78,8 +80,9 @@ def figures_of(records: Sequence[Record], works: Sequence[Work], service: Servic
         name: sum(getattr(record, name) for record in records)
         for name in ("frames", "late", "ticks", "drafted", "missed", "extrapolated", "effective")
     }
-    lanes = {"dynamics": 1, "dynamics_drafts": 1, "decoder": service.lanes, "decoder_drafts": service.lanes}
-    used = {n: sum(getattr(w, n) for w in works) / (seconds * lane * len(works)) for n, lane in lanes.items()}
+    wide = {"dynamics": 1, "dynamics_drafts": 1, "decoder": service.decoders, "decoder_drafts": service.decoders,
+            "encoding": service.lanes}  # fmt: skip
+    used = {n: sum(getattr(w, n) for w in works) / (seconds * width * len(works)) for n, width in wide.items()}
     return Figures(
         players=len(records), fps=float(rates.mean()), fps_p5=float(np.percentile(rates, 5)),
         misses=_share(total["late"], total["late"] + total["frames"]),

@@ -6,7 +6,7 @@ Where a session goes and how many replicas there should be is decided by `cluste
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Generic, Protocol, TypeVar
@@ -16,14 +16,8 @@ from dreamcade.cluster.placement import Load, place
 from dreamcade.core.errors import BadInputError
 from dreamcade.evaluation.simulation.agenda import Agenda
 
-
-class Seat(Protocol):
-    """A player, as far as the fleet knows one."""
-
-    number: int
-
-
-SeatT = TypeVar("SeatT", bound=Seat)
+SeatT = TypeVar("SeatT", bound=Hashable)
+"""A player, as whoever makes replicas knows one."""
 
 
 class Host(Protocol[SeatT]):
@@ -85,11 +79,13 @@ class Tallies:
 
 
 class Fleet(Generic[SeatT]):
-    """`make(name)` starts a replica; `autoscale`, their number follows the load, else it stays `terms.least`."""
+    """`make(name)` starts a replica; `autoscale`, their number follows the load, else it stays `terms.least`.
+    `first`: how many there are at the beginning, if not the least."""
 
     def __init__(
-        self, agenda: Agenda, terms: Terms, make: Callable[[str], Host[SeatT]], random: Random, autoscale: bool = False
-    ) -> None:
+        self, agenda: Agenda, terms: Terms, make: Callable[[str], Host[SeatT]], random: Random, autoscale: bool = False,
+        first: int | None = None,
+    ) -> None:  # fmt: skip
         self.terms, self.tallies = terms, Tallies()
         self._agenda, self._make, self._random = agenda, make, random
         self._autoscaler = Autoscaler(terms.least, terms.most, terms.calm, terms.capacity) if autoscale else None
@@ -99,7 +95,7 @@ class Fleet(Generic[SeatT]):
         self._where: dict[SeatT, Host[SeatT]] = {}
         self._waiting: deque[tuple[SeatT, float]] = deque()
         self._names = 0
-        for _ in range(terms.least):
+        for _ in range(first or terms.least):
             self._ready(self._new_name())
 
     def begin(self) -> None:

@@ -23,10 +23,12 @@ class Job:
 
 @dataclass(eq=False, slots=True)
 class Draft:
-    """A frame for an action that may come. `drawn`: its picture is there; `job`: it was taken while being drawn."""
+    """A frame for an action that may come. `drawn`: its picture is there, at `ends`; `job`: it was taken while that
+    was being made."""
 
     guessed: bool
     drawing: bool = False
+    ends: float = 0.0
     drawn: bool = False
     job: Job | None = None
 
@@ -59,6 +61,8 @@ class Play:
     skips: int = 0
     serial: int = 0
     shown_serial: int = 0
+    on_screen: float = 0.0
+    """When the newest frame that is being drawn will be shown: none after it comes before."""
     used: int = 0
     guesses: list[Draft] = field(default_factory=list)
     come: Draft | None = None

@@ -52,9 +52,9 @@ class Replica:
         clock = FixedRateClock(service.tick_rate)
         self.idle = Idle(clock.period)
         self.schedule = Schedule(clock, self.idle, service.paced)
-        self.dynamics = Device(service.shared)
-        self.decoder = self.dynamics if service.shared else Device()
-        self._drawer = Drawer(agenda, service, self.decoder, self.idle, random, self._show)
+        self.dynamics = Device()
+        self.decoders = [self.dynamics] if service.shared else [Device() for _ in range(service.decoders)]
+        self._drawer = Drawer(agenda, service, self.decoders, self.idle, random, self._show)
         self._plays: dict[Play, None] = {}
         self._fresh: dict[Play, None] = {}
         self._unplanned: dict[Play, None] = {}
@@ -69,7 +69,12 @@ class Replica:
     def busy(self) -> float:
         """The share of the time that its slowest stage works for ticks, of late."""
         now = self._agenda.now
-        return max(self.dynamics.share(now), self.decoder.share(now, self.service.lanes))
+        return max(device.share(now) for device in (self.dynamics, *self.decoders))
+
+    @property
+    def encoded(self) -> float:
+        """Seconds of encoding, so far."""
+        return self._drawer.encoded
 
     @property
     def plays(self) -> list[Play]:
@@ -149,7 +154,8 @@ class Replica:
 
     def _draft(self, plays: Sequence[Play], now: float) -> bool:
         """As `Director.draft`; whether there was anything to do."""
-        come = [play for play in plays if is_surprised(True, *play.stands())]
+        asked = plays if len(plays) < len(self._fresh) else [play for play in self._fresh if play in self._plays]
+        come = [play for play in asked if is_surprised(True, *play.stands())]
         for play in come:
             self._drawer.forget_drafts(play)
         breadth = self.idle.breadth(len(plays))
