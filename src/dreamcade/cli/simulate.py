@@ -1,8 +1,9 @@
-"""`dreamcade plan --simulate`: the answer that a plan alone does not give."""
+"""`dreamcade plan --simulate`: what a plan alone does not tell."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dreamcade.core.errors import BadInputError, UnknownNameError
@@ -11,10 +12,8 @@ if TYPE_CHECKING:
     from dreamcade.cluster.report import PlanReport
     from dreamcade.evaluation.simulation.answer import Answer
 
-MOST_PRICE = 1e6
 
-
-def parse_prices(prices: list[str], kinds: list[str]) -> dict[str, float]:
+def parse_prices(prices: Sequence[str], kinds: Sequence[str]) -> dict[str, float]:
     """`h200=3.5` → euros an hour by kind. Raises `UnknownNameError` for a kind that is not among the devices, and
     `BadInputError` for what is no price."""
     found: dict[str, float] = {}
@@ -23,31 +22,35 @@ def parse_prices(prices: list[str], kinds: list[str]) -> dict[str, float]:
         try:
             price = float(number)
         except ValueError:
-            price = -1.0
-        if not name or not equals or not 0 <= price <= MOST_PRICE:
-            raise BadInputError(f"a price is KIND=EUROS an hour, as in --price h200=3.50; got {text!r}")
+            price = math.nan
+        if not name or not equals or not 0 <= price < math.inf:
+            raise BadInputError(f"a price is KIND=EUR for an hour, as in --price h200=3.50; got {text!r}")
         if name not in kinds:
-            raise UnknownNameError("device kind among --devices", name, kinds)
+            raise UnknownNameError("device kind of --price", name, kinds)
         found[name] = price
     return found
 
 
 def simulate_report(
-    report: PlanReport, *, seconds: float, seed: int, prices: dict[str, float], misses: float = 0.01,
-    losses_a_day: float = 0.0, foreseen: list[dict[str, Any]] | None = None,
+    report: PlanReport, world: str | None, *, seconds: float = 10.0, seed: int = 0, prices: Sequence[str] = (),
+    misses: float = 0.01, losses_a_day: float = 0.0,
 ) -> Answer:  # fmt: skip
-    """Simulates what a plan's report was asked for; `foreseen`: the predictor's rows of the world's card, none: of
-    `racing`."""
+    """Simulates what a plan's report was asked for; of a `world`, how well players are foreseen stands in its card.
+
+    Raises `BadInputError` for a price, a time or a share that cannot be.
+    """
     from dreamcade.cli.stage_bars import stage_bars
     from dreamcade.evaluation.simulation.answer import Asked, answer
-    from dreamcade.evaluation.simulation.hands import KEYS, Foreseen
     from dreamcade.evaluation.simulation.objective import Objective
+    from dreamcade.evaluation.simulation.pipelines import Stages
     from dreamcade.evaluation.simulation.playing import Audience, Window
 
+    kinds = [group.kind.name for group in report.devices]
+    chances = _foreseen(world)
     asked = Asked(
         report.workload, report.devices, report.plans, report.calibration, report.players,
-        Objective(report.latency_ms, misses), Audience(chances=Foreseen.of_card(foreseen) if foreseen else KEYS),
-        Window(seconds, seed=seed), prices=prices, losses_a_day=losses_a_day,
+        Objective(report.latency_ms, misses), Audience(chances=chances), Window(seconds, seed=seed),
+        Stages(speculation=bool(chances.same[0])), parse_prices(prices, kinds), losses_a_day,
     )  # fmt: skip
     with stage_bars() as progress:
         return answer(asked, progress)
@@ -60,11 +63,19 @@ def simulated_lines(found: Answer) -> list[str]:
     return answer_lines(found.to_json())
 
 
-def draw_simulated(found: Answer, file: Path) -> None:
-    """Into a PNG beside its place, then renamed."""
-    from dreamcade.core.files import atomic_path
+def simulation_png(found: Answer) -> bytes:
+    """The plots. Raises `MissingExtraError` without matplotlib."""
     from dreamcade.evaluation.simulation.plots import plot_answer
 
-    png = plot_answer(found.to_json())
-    with atomic_path(file) as temporary:
-        temporary.write_bytes(png)
+    return plot_answer(found.to_json())
+
+
+def _foreseen(world: str | None) -> Any:
+    """From the world's card; a preset is taken to be foreseen like `racing`, a world without a predictor never."""
+    from dreamcade.evaluation.simulation.hands import KEYS, NEVER, Foreseen
+    from dreamcade.world.world import World
+
+    if world is None:
+        return KEYS
+    rows = World.load(world).manifest.card.get("predictor")
+    return Foreseen.of_card(rows) if rows else NEVER

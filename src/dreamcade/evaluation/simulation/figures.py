@@ -43,8 +43,8 @@ class Figures:
     from a change of the controls at the hand to its frame, encoded and at the player: no browser, and the network only
     where it was asked for. `effective_ms`: from the tick taking its input to the picture, over all frames, drafted ones
     too. `hit_rate`: of the ticks that had drafts; `delivered`, `extrapolated`: of all ticks. Of the window, the stages
-    work for ticks (`dynamics`, `decoder`) and for drafts; on a shared device all is the dynamics'. `encoding`: of the drawing lanes'
-    time, on the head's processor.
+    work for ticks (`dynamics`, `decoder`) and for drafts; on a shared device all is the dynamics'. `encoding`: of the
+    lanes' time, on the head's processor.
     """
 
     players: int

@@ -63,9 +63,7 @@ def _work(axes: Any, best: Mapping[str, Any]) -> None:
         both = [100 * (f[stage] + f[f"{stage}_drafts"]) for f in figures]
         axes.plot(sessions, ticks, "o-", ms=3.5, color=colour, label=label)
         axes.plot(sessions, both, "o--", ms=3.5, color=colour, alpha=0.5, label=f"{stage}, with drafts")
-    axes.plot(
-        sessions, [100 * f["encoding"] for f in figures], "^-", ms=3.5, color=ORANGE, label="encoding, on the host"
-    )
+    axes.plot(sessions, [100 * f["encoding"] for f in figures], "^-", ms=3.5, color=ORANGE, label="encoding, host")
     axes.plot(sessions, [100 * f["misses"] for f in figures], "s-", ms=3.5, color=RED, label="frames missed")
     _chosen(axes, best)
     axes.set(title="How busy the stages are", xlabel="players on a replica", ylabel="%", ylim=(0, None))
