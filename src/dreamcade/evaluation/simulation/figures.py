@@ -90,7 +90,7 @@ def figures_of(records: Sequence[Record], works: Sequence[Work], service: Servic
         effective_ms=1000.0 * _share(total["effective"], total["frames"]),
         hit_rate=_share(total["drafted"], total["drafted"] + total["missed"]),
         delivered=_share(total["drafted"], total["ticks"]), extrapolated=_share(total["extrapolated"], total["ticks"]),
-        longest_gap=max(record.gap for record in records), **used,
+        longest_gap=max(max(record.gap, record.end - record.last) for record in records), **used,
     )  # fmt: skip
 
 

@@ -102,14 +102,15 @@ def simulate(
     service: Service, players: int, replicas: int = 1, audience: Audience | None = None, window: Window | None = None,
     losses: Sequence[Loss] = (), terms: Terms | None = None,
 ) -> Outcome:  # fmt: skip
-    """As many players on as many replicas, tick by tick, all of them from the beginning.
+    """As many players on as many replicas, tick by tick, all of them from the beginning. By default the other replicas
+    have room for those of one that is lost.
 
     Raises `BadInputError` for fewer than one.
     """
     if players < 1 or replicas < 1:
         raise BadInputError(f"a simulation needs players and replicas; got {players} and {replicas}")
     window, agenda, began = window or Window(), Agenda(), time.perf_counter()
-    terms = terms or Terms(capacity=max(1, -(-players // replicas)), least=replicas, most=replicas)
+    terms = terms or Terms(capacity=-(-players // max(1, replicas - 1)), least=replicas, most=replicas)
     makers = Random(f"{window.seed}/replicas")
     fleet = Fleet[Play](
         agenda, terms, lambda name: Replica(name, agenda, service, Random(makers.random())), makers

@@ -20,6 +20,9 @@ from dreamcade.evaluation.simulation.drawing import Drawer
 from dreamcade.evaluation.simulation.play import Draft, Job, Play
 from dreamcade.evaluation.simulation.service import Service
 
+TURN = 1e-4
+"""Seconds from one look of the loop to the next, at least: where something is due that nobody takes, it looks again."""
+
 
 @dataclass(eq=False, slots=True)
 class Pass:
@@ -143,7 +146,7 @@ class Replica:
         wanting = self._wanting() if schedule.paced else []
         if wanting and self._draft(wanting, now):
             return
-        self._wake_at(max(now, schedule.next_time(list(self._fresh), now, early)))
+        self._wake_at(max(now + TURN, schedule.next_time(list(self._fresh), now, early)))
 
     def _wanting(self) -> list[Play]:
         """As `Director.unplanned`."""
