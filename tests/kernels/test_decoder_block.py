@@ -18,7 +18,16 @@ from torch import Tensor
 
 from dreamcade.core.errors import BadInputError
 from dreamcade.kernels.choice import using
-from dreamcade.kernels.decoder_block import Norm, PackedConv, Statistics, fused_conv, measure, pack_conv
+from dreamcade.kernels.decoder_block import (
+    Borders,
+    Norm,
+    PackedConv,
+    Statistics,
+    fused_conv,
+    measure,
+    merge,
+    pack_conv,
+)
 from dreamcade.kernels.decoder_block_plan import Tiling, plan_conv, tiling_for
 
 pytest.importorskip("triton")
@@ -223,6 +232,53 @@ def test_a_map_alone_gives_what_it_gives_in_a_batch() -> None:
     assert torch.equal(together[1:2], alone) and torch.equal(statistics.mean[1:2], own.mean)
 
 
+@pytest.mark.parametrize("kernels", ["reference", "triton"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(2, 16, 16, 7, 5, norm_groups=4, residual=True, groups=8),
+        Case(1, 16, 32, 6, 5, upsample=True, groups=8),
+        Case(1, 8, 16, 6, 20, size=1, groups=4),
+    ],
+)
+def test_strips_make_what_one_map_makes(case: Case, kernels: str) -> None:
+    """Their borders may hold anything that nothing comes of: here it is not a number."""
+    a = arguments(case)
+    scale = 2 if case.upsample else 1
+    norm = Norm(measure(a.x, case.norm_groups), a.gain, a.shift) if case.norm_groups else None
+    ends, made, measured = (0, 3, 4, case.height), [], []
+    with using(kernels):
+        whole, statistics = fused(case, a)
+        for begin, end in itertools.pairwise(ends):
+            borders = Borders(int(begin > 0), int(end < case.height))
+            residual = F.pad(
+                a.residual[:, :, begin * scale : end * scale], (0, 0, borders.above, borders.below), value=torch.nan
+            )
+            y, own = fused_conv(
+                a.x[:, :, begin - borders.above : end + borders.below], packed(case, a),
+                norm=norm, residual=residual if case.residual else None, groups=case.groups, borders=borders,
+            )  # fmt: skip
+            made.append(borders.inside(y))
+            measured.append(own)
+    torch.testing.assert_close(torch.cat(made, 2), whole, rtol=1e-6, atol=1e-5)
+    assert statistics is not None
+    counts = torch.tensor([3.0, 1.0, case.height - 4.0])[:, None, None]
+    merged = merge(counts, torch.stack([m.mean for m in measured]), torch.stack([m.variance for m in measured]))
+    torch.testing.assert_close(merged.mean, statistics.mean, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(merged.variance, statistics.variance, rtol=1e-5, atol=0)
+
+
+def test_merging_survives_means_that_dwarf_deviations() -> None:
+    """Sums of squares would leave nothing of the variance in float32."""
+    x = torch.randn(1, 4, 30, 20, generator=torch.Generator().manual_seed(0)) + 3000
+    parts = [measure(part, 2) for part in x.split((13, 7, 10), 2)]
+    counts = torch.tensor([13.0, 7.0, 10.0])[:, None, None]
+    merged = merge(counts, torch.stack([p.mean for p in parts]), torch.stack([p.variance for p in parts]))
+    exact = measure(x.double(), 2)
+    torch.testing.assert_close(merged.variance.double(), exact.variance, rtol=1e-4, atol=0)
+    torch.testing.assert_close(merged.mean.double(), exact.mean, rtol=1e-6, atol=0)
+
+
 def test_maps_of_any_memory_order_and_channels_last_comes_out() -> None:
     case = Case(1, 32, 32, 6, 7, norm_groups=4)
     a = arguments(case)
@@ -260,6 +316,8 @@ def test_what_does_not_fit_is_refused() -> None:
         fused_conv(x.bfloat16(), conv)
     with pytest.raises(BadInputError, match=r"a residual must be \[1, 4, 5, 5\]"):
         fused_conv(x, conv, residual=x)
+    with pytest.raises(BadInputError, match="must have rows of its own; got 2 in all"):
+        fused_conv(x[:, :, :2], conv, borders=Borders(1, 1))
     with pytest.raises(BadInputError, match=r"got 3 groups of 4 channels"):
         fused_conv(x, conv, groups=3)
     with pytest.raises(BadInputError, match=r"weight and bias must be \[8\]"):
@@ -302,7 +360,7 @@ from dreamcade.kernels.triton_decoder_block import conv_kernel, merge_kernel
 
 HOPPER = GPUTarget("cuda", 90, 32)
 sizes = dict(PADDED_IN=64, PADDED_OUT=64, ROWS=8, COLUMNS=16, BLOCK_OUT=64, BLOCK_IN=64, CHUNK=64, FILL=64, LANE=2)
-flags = dict(SILU=True, RESIDUAL=True, MEASURE=True, EXACT=False, GROUPS=32, GROUP_SIZE=2)
+flags = dict(ABOVE=1, BELOW=0, SILU=True, RESIDUAL=True, MEASURE=True, EXACT=False, GROUPS=32, GROUP_SIZE=2)
 for phases, wide, norm in ((1, 3, True), (4, 2, False)):
     fixed = dict(sizes, **flags, PHASES=phases, WIDE=wide, NORM=norm)
     types = {name: "constexpr" if name in fixed else "i32" for name in conv_kernel.arg_names}

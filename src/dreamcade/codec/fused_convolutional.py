@@ -24,12 +24,13 @@ from dreamcade.codec.convolutional import (
     as_map,
     as_tokens,
 )
+from dreamcade.codec.strips import Strips
 from dreamcade.kernels.decoder_block import Norm, PackedConv, Statistics, fused_conv, pack_conv
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A map `[N, C, h, w]`; its statistics where a norm comes next."""
+    """A map `[N, C, h, w]`, framed where it is a strip; the whole map's statistics where a norm comes next."""
 
     map: Tensor
     statistics: Statistics | None
@@ -52,12 +53,16 @@ class FusedDecoder:
 
     It follows no later change of the decoder's weights, and gives no gradients. Which kernels run is
     `kernels.choice`'s to say: on the references it is the decoder in plain PyTorch again. `convolve` is for counting.
+    With `strips` it turns its own rows of latents into its own rows of frames.
     """
 
-    def __init__(self, decoder: ConvolutionalDecoder, convolve: Convolve = fused_conv) -> None:
+    def __init__(
+        self, decoder: ConvolutionalDecoder, convolve: Convolve = fused_conv, strips: Strips | None = None
+    ) -> None:
         self.config = decoder.config
         self._expect = decoder.expect
-        self._convolve = convolve
+        self._strips = strips or Strips()
+        self._convolve = convolve if self._strips.alone else _convolve_in(self._strips)
         self._stages = self._assemble(decoder)
 
     @torch.no_grad()
@@ -67,10 +72,10 @@ class FusedDecoder:
         Raises `BadInputError` for latents of another shape, type or device.
         """
         self._expect(latents)
-        state = Measured(latents, None)
+        state = Measured(self._strips.frame(latents), None)
         for _, stage in self._stages:
             state = stage(state)
-        return state.map
+        return self._strips.inside(state.map)
 
     def stages(self) -> list[tuple[str, Stage]]:
         """The decoder's parts by the names that `ConvolutionalDecoder.stages` has."""
@@ -112,11 +117,12 @@ class FusedDecoder:
         parts = (attention.query, attention.key, attention.value)
         biases = [part.bias for part in parts if part.bias is not None]
         all_three = pack_conv(torch.cat([part.weight for part in parts]), torch.cat(biases))
-        leave = _packed(attention.leave)
+        leave, width, strips = _packed(attention.leave), attention.query.out_channels, self._strips
 
         def run(state: Measured) -> Measured:
             hidden, _ = self._convolve(state.map, all_three, norm=_norm(attention.norm, state, silu=False))
-            query, key, value = as_tokens(hidden).chunk(3, -1)
+            query = as_tokens(hidden[:, :width])
+            key, value = as_tokens(strips.gather(strips.inside(hidden)[:, width:])).chunk(2, -1)
             mixed = as_map(F.scaled_dot_product_attention(query, key, value), state.map.shape[2])
             return Measured(*self._convolve(mixed, leave, residual=state.map, groups=self.config.groups))
 
@@ -142,6 +148,22 @@ class FusedDecoder:
     def _leave(self, leave: Leave) -> Stage:
         conv = _packed(leave.conv)
         return lambda state: Measured(*self._convolve(state.map, conv, norm=_norm(leave.norm, state)))
+
+
+def _convolve_in(strips: Strips) -> Convolve:
+    """`fused_conv` of framed maps. What is measured is filled in the same exchange; what no norm follows, before it is
+    read."""
+
+    def convolve(
+        x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None,
+        groups: int | None = None,
+    ) -> tuple[Tensor, Statistics | None]:  # fmt: skip
+        if conv.size > 1 and norm is None:
+            strips.fill(x)
+        y, own = fused_conv(x, conv, norm=norm, residual=residual, groups=groups, borders=strips.borders)
+        return y, None if own is None else strips.merge(own, y)
+
+    return convolve
 
 
 def _packed(conv: nn.Conv2d, upsample: bool = False) -> PackedConv:

@@ -65,3 +65,7 @@ class GameNotInstalledError(DreamcadeError):
 
     def __reduce__(self) -> tuple[type[GameNotInstalledError], tuple[str, str]]:
         return type(self), self._made_of
+
+
+class RankLostError(DreamcadeError):
+    """A process of a group stopped answering; the message says which group and what to do."""

@@ -8,6 +8,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from dreamcade.dynamics.config import DynamicsConfig
+from dreamcade.dynamics.exchange import ALONE, Exchange
 
 
 class SpatialAttention(nn.Module):
@@ -15,17 +16,18 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, config: DynamicsConfig) -> None:
         super().__init__()
-        self.heads = config.heads
+        self.head_dim = config.width // config.heads
         self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
         self.query_norm = nn.LayerNorm(config.width // config.heads)
         self.key_norm = nn.LayerNorm(config.width // config.heads)
         self.out = nn.Linear(config.width, config.width, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Tokens `[B, L, D]` → `[B, L, D]`."""
-        query, key, value = rearrange(self.qkv(x), "b l (n h d) -> n b h l d", n=3, h=self.heads)
+    def forward(self, x: Tensor, exchange: Exchange = ALONE) -> Tensor:
+        """This device's tokens `[B, l, D]` → `[B, l, D]`; between the two it has all tokens and its own heads."""
+        qkv = exchange.to_heads(self.qkv(x), 3)
+        query, key, value = rearrange(qkv, "b l (n h d) -> n b h l d", n=3, d=self.head_dim)
         mixed = attend(self.query_norm(query), self.key_norm(key), value)
-        return self.out(rearrange(mixed, "b h l d -> b l (h d)"))
+        return self.out(exchange.to_tokens(rearrange(mixed, "b h l d -> b l (h d)"), 1))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dreamcade.dynamics.diffusion_config import FULL, DiffusionTransformerConfig
+from dreamcade.dynamics.exchange import Exchange
 from dreamcade.kernels.adaln import gate_residual_rms_modulate
 from dreamcade.kernels.ring_attention import place_attention, ring_attention
 from dreamcade.kernels.ring_cache import Ring, norm_rope_keep, norm_rope_write
@@ -36,15 +37,17 @@ class RingSelfAttention(nn.Module):
         self.key_norm = nn.Parameter(torch.ones(config.head_dim))
         self.out = nn.Linear(config.width if self.full else 2 * config.width, config.width, bias=False)
 
-    def forward(self, x: Tensor, ring: Ring, own: Ring, moment: Moment) -> Tensor:
-        """Tokens `[B, L, D]` → `[B, L, D]`. The frame's keys and values go through `own`."""
+    def forward(self, x: Tensor, ring: Ring, own: Ring, moment: Moment, exchange: Exchange) -> Tensor:
+        """This device's tokens `[B, l, D]` → `[B, l, D]`. The frame's keys and values go through `own`; both rings have
+        this device's heads."""
         table = (moment.cos, moment.sin)
-        query = norm_rope_write(self.project(x), own, moment.number, self.query_norm, self.key_norm, *table)
+        qkv = exchange.to_heads(self.project(x), 3)
+        query = norm_rope_write(qkv, own, moment.number, self.query_norm, self.key_norm, *table)
         if self.full:
-            return self.out(ring_attention(query, ring, moment.number, own))
+            return self.out(exchange.to_tokens(ring_attention(query, ring, moment.number, own), 1))
         within = F.scaled_dot_product_attention(query, own.keys[:, :, 0], own.values[:, :, 0])
         before = place_attention(query, ring, moment.number)
-        return self.out(torch.cat([within.transpose(1, 2).flatten(2), before], -1))
+        return self.out(exchange.to_tokens(torch.cat([within.transpose(1, 2).flatten(2), before], -1), 2))
 
 
 class FeedForward(nn.Module):
@@ -74,14 +77,16 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(config)
 
     def forward(
-        self, x: Tensor, normed: Tensor, modulation: Sequence[Tensor], ring: Ring, own: Ring, moment: Moment
-    ) -> tuple[Tensor, Tensor]:
-        """Tokens `[B, L, D]`, as they are and normalised → the same of the next layer.
+        self, x: Tensor, normed: Tensor, modulation: Sequence[Tensor], ring: Ring, own: Ring, moment: Moment,
+        exchange: Exchange,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """This device's tokens `[B, l, D]`, as they are and normalised → the same of the next layer.
 
         `modulation`: gate, scale, shift after the attention, and the three after the feed-forward layer, `[B, D]`.
         """
         gate, scale, shift, gate_after, scale_after, shift_after = modulation
-        x, normed = gate_residual_rms_modulate(x, gate, self.attention(normed, ring, own, moment), scale, shift)
+        mixed = self.attention(normed, ring, own, moment, exchange)
+        x, normed = gate_residual_rms_modulate(x, gate, mixed, scale, shift)
         return gate_residual_rms_modulate(x, gate_after, self.feed_forward(normed), scale_after, shift_after)
 
 
@@ -98,11 +103,18 @@ class MemoryEntries(nn.Module):
         self.from_action = nn.Linear(config.action_size, config.depth * 2 * config.width)
         self.key_norm = nn.Parameter(torch.ones(config.depth, config.head_dim))
 
-    def forward(self, tokens: Tensor, action: Tensor, rings: Sequence[Ring], moment: Moment) -> None:
-        """Writes a frame's clean tokens `[B, L, P]` and the action `[B, A]` that led to it into all layers' rings."""
-        weights = self.from_tokens
+    def forward(self, tokens: Tensor, action: Tensor, rings: Sequence[Ring], moment: Moment, heads: slice) -> None:
+        """Writes a frame's clean tokens `[B, L, P]` and the action `[B, A]` that led to it into all layers' rings.
+
+        These have the model's `heads` that are given.
+        """
+        weights = self._of_heads(self.from_tokens.mT, heads)
         shared = self.from_action(action.to(weights.dtype)).view(len(tokens), len(weights), 1, -1)
-        tokens = tokens.to(weights.dtype)
+        shared, tokens = self._of_heads(shared, heads), tokens.to(weights.dtype)
         for i, ring in enumerate(rings):
-            kv = torch.baddbmm(shared[:, i], tokens, weights[i].mT.expand(len(tokens), -1, -1))
+            kv = torch.baddbmm(shared[:, i], tokens, weights[i].expand(len(tokens), -1, -1))
             norm_rope_keep(kv, ring, moment.number, self.key_norm[i], moment.cos, moment.sin)
+
+    def _of_heads(self, both: Tensor, heads: slice) -> Tensor:
+        """Keys and values `[…, 2·H·d]` → those of some heads, `[…, 2·h·d]`; of all of them, a view."""
+        return both.view(*both.shape[:-1], 2, -1, self.key_norm.shape[1])[..., heads, :].flatten(-3)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.diffusion_config import DiffusionTransformerConfig
+from dreamcade.dynamics.exchange import ALONE, Exchange, share_size
 from dreamcade.kernels.ring_cache import Ring
 
 
@@ -19,6 +20,9 @@ class DiffusionState:
     layer's ring. `actions[:, -1]` is the newest action. `own` is where a pass puts the keys and values of the frame it
     works on: nothing in it outlives a pass. Tokens are float32, so that long play adds no rounding to what stands
     still.
+
+    Where devices share a frame, each has such a state: all of its frames' tokens, which are small, and of the rings the
+    heads that `exchange` says are its own.
     """
 
     def __init__(
@@ -29,13 +33,15 @@ class DiffusionState:
         bits: int = 16,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        exchange: Exchange = ALONE,
     ) -> None:
+        self.exchange = exchange
         self.tokens = torch.zeros(batch, config.recent, config.tokens, config.token_size, device=device)
         self.actions = torch.zeros(batch, config.action_history, config.action_size, device=device)
         self.count = torch.zeros(batch, dtype=torch.int64, device=device)
 
         def ring(slots: int, bits: int) -> Ring:
-            sizes = (batch, config.heads, slots, config.tokens, config.head_dim)
+            sizes = (batch, share_size(exchange.heads, config.heads), slots, config.tokens, config.head_dim)
             return Ring.empty(*sizes, bits=bits, device=device, dtype=dtype)
 
         self.rings = [ring(config.memory, bits) for _ in range(config.depth)]

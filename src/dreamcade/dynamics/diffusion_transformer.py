@@ -19,6 +19,7 @@ from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.diffusion_blocks import Block, MemoryEntries, Moment
 from dreamcade.dynamics.diffusion_config import DiffusionTransformerConfig
 from dreamcade.dynamics.diffusion_state import DiffusionState
+from dreamcade.dynamics.exchange import ALONE, Exchange
 from dreamcade.dynamics.transformer import action_features
 from dreamcade.kernels.adaln import modulations, rms_modulate
 from dreamcade.kernels.rotary import rotary_table, rotary_turns
@@ -28,7 +29,9 @@ LEVEL_FEATURES = 32
 
 
 class DiffusionTransformer(nn.Module):
-    """The model. Stateless itself: a `DiffusionState` holds what each session remembers.
+    """The model. Stateless itself: a `DiffusionState` holds what each session remembers, and says with which other
+    devices its frames are shared, if any: these then call `step` and `observe` together, with the same arguments, and
+    get the same frames.
 
     Inside, a latent `[B, c, h, w]` is `[B, L, P]` tokens of `patch` × `patch` cells, each channel less its mean over
     its deviation.
@@ -88,10 +91,12 @@ class DiffusionTransformer(nn.Module):
         gates = self.modulation.bias.view(-1, self.config.width)[2:].view(self.config.depth, 6, self.config.width)
         gates[:, [0, 3]] = 0.5
 
-    def new_state(self, batch: int, bits: int = 16) -> DiffusionState:
+    def new_state(self, batch: int, bits: int = 16, exchange: Exchange = ALONE) -> DiffusionState:
         """Empty state of `batch` rows on the weights' device; the ring caches in 16, 8 or 4 bits."""
         weight = self.leave.weight
-        return DiffusionState(self.config, batch, bits=bits, device=weight.device, dtype=weight.dtype)
+        return DiffusionState(
+            self.config, batch, bits=bits, device=weight.device, dtype=weight.dtype, exchange=exchange
+        )
 
     @torch.no_grad()
     def fit(self, latents: Tensor) -> None:
@@ -131,34 +136,42 @@ class DiffusionTransformer(nn.Module):
     def observe(self, state: DiffusionState, latents: Tensor, actions: Tensor) -> None:
         """Appends real latents `[B, c, h, w]`, and the actions `[B, A]` that led to them, to every row."""
         self._expect(latents, (state.batch, *self.config.latent_shape), "latents")
+        self.append(state, self.to_tokens(latents), actions)
+
+    @torch.inference_mode()
+    def append(self, state: DiffusionState, tokens: Tensor, actions: Tensor) -> None:
+        """Appends frames, tokens `[B, L, P]`, and the actions `[B, A]` that led to them, wherever they come from. No
+        device asks another for it."""
+        self._expect(tokens, (state.batch, self.config.tokens, self.config.token_size), "tokens")
         self._expect(actions, (state.batch, self.config.action_size), "actions")
         state.push_action(actions)
-        self._append(state, self.to_tokens(latents), self._moment(state))
+        self._append(state, tokens, self._moment(state))
 
     def sample(self, state: DiffusionState, noise: Tensor, moment: Moment) -> Tensor:
         """The next frame's tokens, float32 `[B, L, P]`.
 
         Step i sees (1 − s)·clean + s·noise at level s, the clean tokens being the previous step's.
         """
-        recent, levels = state.recent(), self.config.sampling_levels
+        exchange, levels = state.exchange, self.config.sampling_levels
+        recent, noise = exchange.own(state.recent()), exchange.own(noise)
         latest = clean = recent[:, 0]
         shared = self.embed_recent(rearrange(recent, "b r l p -> b l (r p)").to(self.leave.weight.dtype))
         rows = self.modulation_rows(state.actions, levels)
         for step_noise, s, modulation in zip(noise, levels, rows, strict=True):
             noisy = clean.lerp(step_noise.to(clean.dtype), s)
             clean = latest + self.denoise(shared, noisy, modulation, state, moment)
-        return clean
+        return exchange.gather(clean)
 
     def denoise(
         self, shared: Tensor, noisy: Tensor, modulation: Tensor, state: DiffusionState, moment: Moment
     ) -> Tensor:
-        """One pass: noisy tokens `[B, L, P]`, on top of what all steps share `[B, L, D]` → how the clean ones differ
-        from the newest frame's, float32 `[B, L, P]`. `modulation` `[B, rows, D]` of this step."""
+        """One pass: this device's noisy tokens `[B, l, P]`, on top of what all steps share `[B, l, D]` → how the clean
+        ones differ from the newest frame's, float32 `[B, l, P]`. `modulation` `[B, rows, D]` of this step."""
         scale, shift, *rest = modulation.unbind(1)
         x = shared + self.embed_noisy(noisy.to(shared.dtype))
         normed = rms_modulate(x, scale, shift)
         for i, (block, ring) in enumerate(zip(self.blocks, state.rings, strict=True)):
-            x, normed = block(x, normed, rest[6 * i : 6 * i + 6], ring, state.own, moment)
+            x, normed = block(x, normed, rest[6 * i : 6 * i + 6], ring, state.own, moment, state.exchange)
         return self.leave(normed).float()
 
     def modulation_rows(self, actions: Tensor, levels: Sequence[float]) -> Tensor:
@@ -175,7 +188,7 @@ class DiffusionTransformer(nn.Module):
         return Moment(number, *rotary_table(number, self.places, self.frames))
 
     def _append(self, state: DiffusionState, tokens: Tensor, moment: Moment) -> None:
-        self.entries(tokens, state.actions[:, -1], state.rings, moment)
+        self.entries(tokens, state.actions[:, -1], state.rings, moment, state.exchange.heads)
         state.append(tokens)
 
     def _set_constants(self, device: torch.device | str) -> None:

@@ -19,6 +19,7 @@ from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.attention import MemoryAttention
 from dreamcade.dynamics.config import DynamicsConfig
 from dreamcade.dynamics.entries import Keeping
+from dreamcade.dynamics.exchange import ALONE, Exchange
 from dreamcade.dynamics.motion import TERMS
 from dreamcade.dynamics.movement import Movement
 from dreamcade.dynamics.state import DynamicsState
@@ -35,13 +36,15 @@ class Context:
     """What the next frame follows from.
 
     `recent` tokens of the newest frames, newest first, `[B, R, L, c]`; `actions` `[B, history, A]`, newest last;
-    `memory` (keys, values) per memory layer, each `[B, N, L, D]`; `ages` int64 `[B, N]`.
+    `memory` (keys, values) per memory layer, each `[B, N, l, D]` of this device's places; `ages` int64 `[B, N]`.
+    `exchange` with the devices that share the frames, if any.
     """
 
     recent: Tensor
     actions: Tensor
     memory: list[tuple[Tensor, Tensor]]
     ages: Tensor
+    exchange: Exchange = ALONE
 
     @property
     def latest(self) -> Tensor:
@@ -62,7 +65,7 @@ class Context:
 
     def _part(self, rows: slice) -> Context:
         memory = [(keys[rows], values[rows]) for keys, values in self.memory]
-        return Context(self.recent[rows], self.actions[rows], memory, self.ages[rows])
+        return Context(self.recent[rows], self.actions[rows], memory, self.ages[rows], self.exchange)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +118,10 @@ class Dynamics(nn.Module):
         """The memory layers, in order."""
         return [b.memory for b in self.transformer.blocks if isinstance(b.memory, MemoryAttention)]
 
-    def new_state(self, batch: int) -> DynamicsState:
-        """Empty state of `batch` rows on the weights' device."""
+    def new_state(self, batch: int, exchange: Exchange = ALONE) -> DynamicsState:
+        """Empty state of `batch` rows on the weights' device; `exchange` with devices that share its frames."""
         weight = self.leave.weight
-        return DynamicsState(self.config, batch, weight.device, weight.dtype, self.keeping)
+        return DynamicsState(self.config, batch, weight.device, weight.dtype, self.keeping, exchange)
 
     @torch.no_grad()
     def fit(self, latents: Tensor, importance: Tensor | None = None) -> None:
@@ -161,10 +164,10 @@ class Dynamics(nn.Module):
         level: Tensor,
         go_on: GoOn | None = None,
     ) -> Tensor:
-        """One sampling step: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens."""
-        x = embedded.tokens + self.embed_noisy(noisy)
-        x = self.transformer(x, level, context.actions, embedded.overview, context.memory, context.ages, go_on)
-        return embedded.moved + self.leave(x)
+        """One sampling step: noisy tokens `[B, L, c]` at `level` `[B]` → clean tokens, all of them on every device."""
+        x, overview, exchange = embedded.tokens + self.embed_noisy(noisy), embedded.overview, context.exchange
+        x = self.transformer(x, level, context.actions, overview, context.memory, context.ages, go_on, exchange)
+        return embedded.moved + exchange.gather(self.leave(x))
 
     def forward(
         self, context: Context, noisy: Tensor, level: Tensor, told: Tensor | None = None
@@ -185,8 +188,11 @@ class Dynamics(nn.Module):
         """The next frame's tokens `[B, L, c]` from noise `[steps, B, L, c]`; `levels` default to the config's.
 
         Step i sees (1 − s)·clean + s·noise at level s, the clean tokens being the previous step's. `go_on` is asked
-        between blocks: where it says no, `Abandoned` is raised.
+        between blocks: where it says no, `Abandoned` is raised. Raises `BadInputError` for it where devices share the
+        pass: one of them cannot give up without the others.
         """
+        if go_on is not None and context.exchange is not ALONE:
+            raise BadInputError("a pass that devices share runs to its end; leave out go_on")
         return self.refine(self.embed(context), context, noise, levels, go_on)
 
     def refine(
@@ -256,7 +262,7 @@ class Dynamics(nn.Module):
         if bool((state.count[rows] == 0).any()):
             raise BadInputError("a session needs at least one frame before it can step; prime it first")
         taken = torch.cat([state.actions[rows, 1:], actions[:, None].to(state.actions)], 1)
-        return Context(state.recent(rows), taken, state.memory(rows), state.ages(rows))
+        return Context(state.recent(rows), taken, state.memory(rows), state.ages(rows), state.exchange)
 
     @torch.inference_mode()
     def commit(self, state: DynamicsState, rows: Tensor, actions: Tensor, tokens: Tensor) -> None:
@@ -278,8 +284,9 @@ class Dynamics(nn.Module):
     def _append(self, state: DynamicsState, rows: Tensor, tokens: Tensor) -> None:
         number = state.count[rows]
         state.tokens[rows, number % self.config.recent] = tokens.to(state.tokens)
+        own = state.exchange.own(tokens)[:, None]
         for i, attention in enumerate(self.memory_attentions()):
-            keys, values = attention.entries(tokens[:, None], state.actions[rows, -1:])
+            keys, values = attention.entries(own, state.actions[rows, -1:])
             state.remember(rows, i, number % self.config.memory, keys[:, 0], values[:, 0])
         state.count[rows] = number + 1
 

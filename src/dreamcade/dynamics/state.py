@@ -10,6 +10,7 @@ from torch import Tensor
 from dreamcade.core.errors import BadInputError
 from dreamcade.dynamics.config import DynamicsConfig
 from dreamcade.dynamics.entries import Keeping, pack_entries, unpack_entries
+from dreamcade.dynamics.exchange import ALONE, Exchange, share_size
 
 
 class DynamicsState:
@@ -18,17 +19,21 @@ class DynamicsState:
     Slot rules: `count` frames have been appended to a row. Frame number n (from 0) lives in token slot n mod R and in
     memory slot n mod N; a slot is overwritten only by its successor, so nothing is ever moved. `actions[:, -1]` is the
     newest action. `keeping` says how keys and values are stored; in a few bits they have scales beside them.
+
+    Where devices share a frame, each has such a state: all tokens of the newest frames, which are small, and keys and
+    values of the places that `exchange` says are its own.
     """
 
     def __init__(
         self, config: DynamicsConfig, batch: int, device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32, keeping: Keeping = Keeping.FULL,
+        dtype: torch.dtype = torch.float32, keeping: Keeping = Keeping.FULL, exchange: Exchange = ALONE,
     ) -> None:  # fmt: skip
-        self.keeping, self._run = keeping, config.width // config.heads
-        layers, slots = len(config.memory_layers), config.memory
+        self.keeping, self.exchange, self._run = keeping, exchange, config.width // config.heads
+        places = share_size(exchange.tokens, config.tokens)
+        entries = (batch, len(config.memory_layers), config.memory, places, config.width)
         options = {"device": device, "dtype": dtype}
         self.tokens = torch.zeros(batch, config.recent, config.tokens, config.latent_channels, **options)  # type: ignore[call-overload]
-        self.keys, self.key_scales = self._empty((batch, layers, slots, config.tokens, config.width), device, dtype)
+        self.keys, self.key_scales = self._empty(entries, device, dtype)
         self.values, self.value_scales = torch.zeros_like(self.keys), torch.zeros_like(self.key_scales)
         self.actions = torch.zeros(batch, config.action_history, config.action_size, **options)  # type: ignore[call-overload]
         self.count = torch.zeros(batch, dtype=torch.int64, device=device)
@@ -75,7 +80,7 @@ class DynamicsState:
             tensor[row] = saved[name].to(tensor)
 
     def remember(self, rows: Tensor, layer: int, slots: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Puts the keys and values `[B, L, D]` of a memory layer into a slot (int64 `[B]`) of each row."""
+        """Puts the keys and values `[B, l, D]` of a memory layer into a slot (int64 `[B]`) of each row."""
         if self.keeping is Keeping.FULL:
             self.keys[rows, layer, slots] = keys
             self.values[rows, layer, slots] = values
@@ -86,7 +91,7 @@ class DynamicsState:
             numbers[rows, layer, slots], scales[rows, layer, slots] = pack_entries(entries, self.keeping, self._run)
 
     def memory(self, rows: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values of `rows` per memory layer, each `[B, N, L, D]`; of a single row, even asked for several
+        """Keys and values of `rows` per memory layer, each `[B, N, l, D]`; of a single row, even asked for several
         times, they are views, not copies, where they are kept in full."""
         numbers = rows.tolist()
         alone = len(set(numbers)) == 1

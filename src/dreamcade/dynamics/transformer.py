@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dreamcade.dynamics.attention import MemoryAttention, SpatialAttention
 from dreamcade.dynamics.config import DynamicsConfig
+from dreamcade.dynamics.exchange import ALONE, Exchange
 
 GoOn = Callable[[], bool]
 """Asked in the middle of a pass whether anybody still wants it."""
@@ -30,11 +31,20 @@ class Block(nn.Module):
         self.widen = nn.Linear(config.width, 4 * config.width, bias=False)
         self.narrow = nn.Linear(4 * config.width, config.width, bias=False)
 
-    def forward(self, x: Tensor, modulation: Tensor, cache: tuple[Tensor, Tensor, Tensor] | None) -> Tensor:
-        """Tokens `[B, L, D]`, modulation `[B, 6, 1, D]`, cache (keys, values, ages) → `[B, L, D]`."""
+    def forward(
+        self,
+        x: Tensor,
+        modulation: Tensor,
+        cache: tuple[Tensor, Tensor, Tensor] | None,
+        exchange: Exchange = ALONE,
+    ) -> Tensor:
+        """This device's tokens `[B, l, D]`, modulation `[B, 6, 1, D]`, cache (keys, values, ages) → `[B, l, D]`.
+
+        Memory attention is each place's own, so its cache is shared by tokens and asks nobody.
+        """
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = modulation.unbind(1)
         size = x.shape[-1:]
-        x = torch.addcmul(x, gate_a, self.attention(modulate(F.layer_norm(x, size), scale_a, shift_a)))
+        x = torch.addcmul(x, gate_a, self.attention(modulate(F.layer_norm(x, size), scale_a, shift_a), exchange))
         if self.memory is not None and cache is not None:
             x = x + self.memory(F.layer_norm(x, size), *cache)
         hidden = F.relu(self.widen(modulate(F.layer_norm(x, size), scale_m, shift_m)))
@@ -95,8 +105,9 @@ class Transformer(nn.Module):
         memory: list[tuple[Tensor, Tensor]],
         ages: Tensor,
         go_on: GoOn | None = None,
+        exchange: Exchange = ALONE,
     ) -> Tensor:
-        """Tokens `[B, L, D]` → `[B, L, D]`.
+        """All tokens `[B, L, D]` → this device's, `[B, l, D]`.
 
         Noise level `[B]` in [0, 1]; `actions` `[B, history, A]`; `overview` `[B, C]`; memory (keys, values) per memory
         layer and ages `[B, N]` as in `Context`. Raises `Abandoned` where `go_on`, asked before each block, says no.
@@ -104,12 +115,12 @@ class Transformer(nn.Module):
         condition = self.condition(torch.cat([self.level_features(level), action_features(actions)], 1)) + overview
         modulation = rearrange(self.modulation(F.silu(condition)), "b (n s d) -> n b s 1 d", n=self.config.depth, s=6)
         caches = iter(memory)
-        x = x + self.position
+        x = exchange.own(x + self.position)
         for block, values in zip(self.blocks, modulation, strict=True):
             if go_on is not None and not go_on():
                 raise Abandoned
             cache = (*next(caches), ages) if block.memory is not None else None
-            x = block(x, values, cache)
+            x = block(x, values, cache, exchange)
         return F.layer_norm(x, x.shape[-1:])
 
     def level_features(self, level: Tensor) -> Tensor:

@@ -27,8 +27,9 @@ logger.addHandler(logging.NullHandler())
 
 
 class GameLoop:
-    """Owns two threads: one dreams (all sessions as one batch), one draws that frame while the next is dreamed. In the
-    time that ticks leave, it makes drafts for the actions that are likely to come (`director.py`).
+    """Owns two threads, or more where frames are drawn on several devices: one dreams (all sessions as one batch), the
+    others draw that frame while the next is dreamed. In the time that ticks leave, it makes drafts for the actions that
+    are likely to come (`director.py`).
 
     `encode` turns pixels uint8 `[H, W, 3]` into bytes. Not `paced`, the next tick comes as soon as there is room for
     its frame, and none is left out. With nothing to play the loop sleeps and uses no CPU. On a CPU each thread has half

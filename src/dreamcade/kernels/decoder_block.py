@@ -5,6 +5,9 @@ Group norm needs statistics over a whole map, so it is cut in two. The convoluti
 and the one that reads the map normalises it, applies SiLU and upsamples it on the way in. Nothing in between is stored.
 
 Maps are `[B, C, H, W]`, float32 or bfloat16 (or float16), best in channels-last order, which is what comes out.
+
+A map may be a strip of a larger one: then it has rows of its neighbours at its ends (`Borders`), which convolutions
+read, and its statistics are merged with those of the other strips (`merge`) before a norm uses them.
 """
 
 from __future__ import annotations
@@ -33,6 +36,25 @@ class Statistics:
     @property
     def groups(self) -> int:
         return self.mean.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Borders:
+    """How many of a strip's first and last rows (each 0 or 1) are its neighbours'; 0 at the whole map's edge."""
+
+    above: int = 0
+    below: int = 0
+
+    @property
+    def rows(self) -> int:
+        return self.above + self.below
+
+    def inside(self, x: Tensor) -> Tensor:
+        """The strip's own rows of a map with borders `[B, C, rows, W]`."""
+        return x.narrow(2, self.above, x.shape[2] - self.rows)
+
+
+NO_BORDERS = Borders()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,41 +133,50 @@ def _phases(weight: Tensor) -> Tensor:
 
 @overload
 def fused_conv(
-    x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None, groups: None = None
-) -> tuple[Tensor, None]: ...
+    x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None,
+    groups: None = None, borders: Borders = NO_BORDERS,
+) -> tuple[Tensor, None]: ...  # fmt: skip
 
 
 @overload
 def fused_conv(
-    x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None, groups: int
-) -> tuple[Tensor, Statistics]: ...
+    x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None,
+    groups: int, borders: Borders = NO_BORDERS,
+) -> tuple[Tensor, Statistics]: ...  # fmt: skip
 
 
 @overload
 def fused_conv(
-    x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None, groups: int | None = None
-) -> tuple[Tensor, Statistics | None]: ...
+    x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None,
+    groups: int | None = None, borders: Borders = NO_BORDERS,
+) -> tuple[Tensor, Statistics | None]: ...  # fmt: skip
 
 
 def fused_conv(
-    x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None, groups: int | None = None
-) -> tuple[Tensor, Statistics | None]:
+    x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None,
+    groups: int | None = None, borders: Borders = NO_BORDERS,
+) -> tuple[Tensor, Statistics | None]:  # fmt: skip
     """conv(upsample(SiLU(norm(x)))) + bias + residual `[B, out, H, W]`, and its statistics in `groups` groups.
 
     `x` is `[B, in, h, w]`, and H × W is h × w, or twice that each way where `conv` upsamples. Padding is zero *after*
     norm and SiLU. Sums are float32; the result has the type of `x`. Without `groups` nothing is measured.
     The kernels give no gradients; the reference does.
+
+    With `borders`, `x`, `residual` and the result are strips with so many rows of their neighbours: those of `x` are
+    read, those of the residual are not, and those of the result are room for what the neighbours make: anything may
+    stand there. Statistics are of the strip's own rows.
+
     Raises `BadInputError` where shapes or types do not fit each other.
     """
-    _check(x, conv, norm, residual, groups)
+    _check(x, conv, norm, residual, groups, borders)
     if fuses(x) and x.dtype in FUSED_TYPES:
         from dreamcade.kernels.decoder_block_plan import plan_conv
         from dreamcade.kernels.triton_decoder_block import launch
 
-        plan = plan_conv(x, conv, norm=norm, residual=residual, groups=groups)
+        plan = plan_conv(x, conv, norm=norm, residual=residual, groups=groups, borders=borders)
         launch(plan)
         return plan.y, plan.statistics
-    return _reference(x, conv, norm, residual, groups)
+    return _reference(x, conv, norm, residual, groups, borders)
 
 
 def measure(x: Tensor, groups: int) -> Statistics:
@@ -159,6 +190,14 @@ def measure(x: Tensor, groups: int) -> Statistics:
     return Statistics(mean, variance)
 
 
+def merge(counts: Tensor, means: Tensor, variances: Tensor) -> Statistics:
+    """The statistics of a map of which each part `[parts, B, groups]` has been measured (Chan's formula: no difference
+    of large sums). `counts` are each part's numbers, in any unit; they broadcast to the parts."""
+    shares = counts / counts.sum(0)
+    mean = (shares * means).sum(0)
+    return Statistics(mean, (shares * (variances + (means - mean).square())).sum(0))
+
+
 def normalise(x: Tensor, norm: Norm) -> Tensor:
     """Group norm of `x` by its statistics, then SiLU, in float32 (float64 for such maps); the result is of its type."""
     values = x if x.dtype is torch.float64 else x.float()
@@ -170,17 +209,22 @@ def normalise(x: Tensor, norm: Norm) -> Tensor:
 
 
 def _reference(
-    x: Tensor, conv: PackedConv, norm: Norm | None, residual: Tensor | None, groups: int | None
+    x: Tensor, conv: PackedConv, norm: Norm | None, residual: Tensor | None, groups: int | None, borders: Borders
 ) -> tuple[Tensor, Statistics | None]:
+    """Borders are convolved like all rows, and come out wrong: they are nobody's result."""
     hidden = x if norm is None else normalise(x, norm)
     if conv.upsample:
         hidden = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
     y = F.conv2d(hidden, conv.weight, conv.bias, padding=conv.size // 2)
+    if conv.upsample and borders.rows:
+        y = y.narrow(2, borders.above, y.shape[2] - borders.rows)  # of the two rows that one became
     y = y if residual is None else y + residual
-    return y, None if groups is None else measure(y, groups)
+    return y, None if groups is None else measure(borders.inside(y), groups)
 
 
-def _check(x: Tensor, conv: PackedConv, norm: Norm | None, residual: Tensor | None, groups: int | None) -> None:
+def _check(
+    x: Tensor, conv: PackedConv, norm: Norm | None, residual: Tensor | None, groups: int | None, borders: Borders
+) -> None:
     inputs, outputs = conv.channels
     if x.ndim != 4 or x.shape[1] != inputs or 0 in x.shape:
         raise BadInputError(f"a map must be [B, {inputs}, h, w], none of them 0; got {list(x.shape)}")
@@ -189,8 +233,13 @@ def _check(x: Tensor, conv: PackedConv, norm: Norm | None, residual: Tensor | No
             f"the weight must have the map's type and device, {x.dtype} on {x.device}; "
             f"got {conv.weight.dtype} on {conv.weight.device}"
         )
+    if x.shape[2] <= borders.rows:
+        raise BadInputError(
+            f"a strip with {borders.rows} border rows must have rows of its own; got {x.shape[2]} in all"
+        )
     scale = 2 if conv.upsample else 1
-    shape = (x.shape[0], outputs, x.shape[2] * scale, x.shape[3] * scale)
+    rows = (x.shape[2] - borders.rows) * scale + borders.rows
+    shape = (x.shape[0], outputs, rows, x.shape[3] * scale)
     if residual is not None and (residual.shape != shape or residual.dtype != x.dtype):
         raise BadInputError(
             f"a residual must be {list(shape)} of {x.dtype}; got {list(residual.shape)} of {residual.dtype}"

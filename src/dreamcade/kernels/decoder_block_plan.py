@@ -20,7 +20,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from dreamcade.kernels.decoder_block import Norm, PackedConv, Statistics
+from dreamcade.kernels.decoder_block import NO_BORDERS, Borders, Norm, PackedConv, Statistics
 
 PIXEL_TILES = ((8, 16), (4, 32), (16, 8), (2, 64), (32, 4))
 PROGRAMS_PER_PROCESSOR = 2
@@ -62,6 +62,7 @@ class Plan:
     scratch: Tensor | None
     partials: Tensor | None
     statistics: Statistics | None
+    borders: Borders = NO_BORDERS
 
     @property
     def phases(self) -> int:
@@ -73,9 +74,14 @@ class Plan:
         return {1: 1, 4: 2, 9: 3}[self.conv.blocks.shape[1]]
 
     @property
+    def height(self) -> int:
+        """Rows of `x` that are its own."""
+        return self.x.shape[2] - self.borders.rows
+
+    @property
     def tiles(self) -> tuple[int, int]:
         """Tiles down and across one map."""
-        return -(-self.x.shape[2] // self.tiling.rows), -(-self.x.shape[3] // self.tiling.columns)
+        return -(-self.height // self.tiling.rows), -(-self.x.shape[3] // self.tiling.columns)
 
     @property
     def lane(self) -> int:
@@ -85,10 +91,11 @@ class Plan:
 
 def plan_conv(
     x: Tensor, conv: PackedConv, *, norm: Norm | None = None, residual: Tensor | None = None,
-    groups: int | None = None, tiling: Tiling | None = None,
+    groups: int | None = None, borders: Borders = NO_BORDERS, tiling: Tiling | None = None,
 ) -> Plan:  # fmt: skip
     """The launch of `fused_conv` with these arguments; outputs are allocated, nothing is computed."""
-    batch, _, height, width = x.shape
+    batch, _, rows, width = x.shape
+    height = rows - borders.rows
     scale = 2 if conv.upsample else 1
     tiling = tiling or tiling_for(height, width, conv, norm is not None)
     down, across = -(-height // tiling.rows), -(-width // tiling.columns)
@@ -106,9 +113,9 @@ def plan_conv(
         partials = x.new_empty((3, batch, lanes, down * across * phases), dtype=torch.float32)
         mean, variance = x.new_empty((2, batch, groups), dtype=torch.float32).unbind()
         statistics = Statistics(mean, variance)
-    y = x.new_empty((batch, height * scale, width * scale, outputs)).permute(0, 3, 1, 2)
+    y = x.new_empty((batch, height * scale + borders.rows, width * scale, outputs)).permute(0, 3, 1, 2)
     x, residual = _channels_last(x), None if residual is None else _channels_last(residual)
-    return Plan(x, conv, norm, residual, tiling, programs, y, scratch, partials, statistics)
+    return Plan(x, conv, norm, residual, tiling, programs, y, scratch, partials, statistics, borders)
 
 
 def tiling_for(height: int, width: int, conv: PackedConv, normalised: bool) -> Tiling:

@@ -14,11 +14,12 @@ FILLED_AT_ONCE = 64
 @triton.jit
 def normalise_region(
     x, scratch, mean, variance, gamma, beta,
-    batch, top, left, first, height, width, channels, epsilon,
+    batch, top, left, first, begins, ends, width, channels, epsilon,
     GROUPS: tl.constexpr, GROUP_SIZE: tl.constexpr, REGION_ROWS: tl.constexpr, REGION_COLUMNS: tl.constexpr,
     CHUNK: tl.constexpr, PIXELS: tl.constexpr, SILU: tl.constexpr,
 ):  # fmt: skip
-    """Writes a region's `CHUNK` channels from `first` on to the scratch, normalised; zeros outside the map."""
+    """Writes a region's `CHUNK` channels from `first` on to the scratch, normalised; zeros outside the map,
+    whose rows go from `begins` to before `ends`."""
     lane = tl.arange(0, CHUNK)
     channel = first + lane
     known = channel < channels
@@ -31,7 +32,7 @@ def normalise_region(
         pixel = begin + tl.arange(0, PIXELS)
         row = top + pixel // REGION_COLUMNS
         column = left + pixel % REGION_COLUMNS
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        inside = (row >= begins) & (row < ends) & (column >= 0) & (column < width)
         mask = inside[:, None] & known[None, :]
         value = tl.load(x + ((row * width + column) * channels)[:, None] + channel[None, :], mask=mask, other=0.0)
         value = value.to(tl.float32) * scale[None, :] + shift[None, :]
@@ -74,9 +75,13 @@ def conv_kernel(
     PHASES: tl.constexpr, WIDE: tl.constexpr, PADDED_IN: tl.constexpr, PADDED_OUT: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, BLOCK_OUT: tl.constexpr, BLOCK_IN: tl.constexpr, CHUNK: tl.constexpr,
     FILL: tl.constexpr, LANE: tl.constexpr,
+    ABOVE: tl.constexpr, BELOW: tl.constexpr,
     NORM: tl.constexpr, SILU: tl.constexpr, RESIDUAL: tl.constexpr, MEASURE: tl.constexpr, EXACT: tl.constexpr,
 ):  # fmt: skip
-    """One program's tiles. Neighbouring programs share pixels (output blocks vary fastest), then weights."""
+    """One program's tiles. Neighbouring programs share pixels (output blocks vary fastest), then weights.
+
+    `height` rows are the map's own; `ABOVE` and `BELOW` of them stand neighbours' rows, in `x`, `residual` and `y`.
+    """
     UP: tl.constexpr = 2 if PHASES == 4 else 1
     REGION_COLUMNS: tl.constexpr = COLUMNS + WIDE - 1
     REGION_ROWS: tl.constexpr = ROWS + WIDE - 1
@@ -107,7 +112,7 @@ def conv_kernel(
         if WIDE == 2:
             up = 1 - phase // 2
             left = 1 - phase % 2
-        source = x + batch.to(tl.int64) * height * width * inputs
+        source = x + (batch.to(tl.int64) * (ABOVE + height + BELOW) + ABOVE) * width * inputs
         total = tl.zeros((ROWS * COLUMNS, BLOCK_OUT), tl.float32)
         matrix = weight + phase * (WIDE * WIDE * PADDED_IN * PADDED_OUT) + k[:, None] * PADDED_OUT
         matrix += first + lane[None, :]
@@ -117,7 +122,7 @@ def conv_kernel(
                 normalise_region(
                     source, own, mean, variance, gamma, beta,
                     batch, (tile // across) * ROWS - up, (tile % across) * COLUMNS - left, begin,
-                    height, width, inputs, epsilon,
+                    -ABOVE, height + BELOW, width, inputs, epsilon,
                     GROUPS, GROUP_SIZE, REGION_ROWS, REGION_COLUMNS, CHUNK, FILL, SILU,
                 )  # fmt: skip
                 tl.debug_barrier()  # the whole program has written it
@@ -129,7 +134,8 @@ def conv_kernel(
                 else:
                     tap_row = row + (tap // WIDE - up)
                     tap_column = column + (tap % WIDE - left)
-                    inside = (tap_row >= 0) & (tap_row < height) & (tap_column >= 0) & (tap_column < width)
+                    inside = (tap_row >= -ABOVE) & (tap_row < height + BELOW)
+                    inside = inside & (tap_column >= 0) & (tap_column < width)
                     at = source + ((tap_row * width + tap_column) * inputs)[:, None] + (channel + k)[None, :]
                     a = tl.load(at, mask=inside[:, None] & (channel + k < inputs)[None, :], other=0.0)
                 b = tl.load(matrix + (tap * PADDED_IN + begin + channel) * PADDED_OUT)
@@ -145,7 +151,7 @@ def conv_kernel(
         if UP == 2:
             out_row += phase // 2
             out_column += phase % 2
-        start = batch.to(tl.int64) * height * width * (UP * UP) * outputs
+        start = (batch.to(tl.int64) * (ABOVE + height * UP + BELOW) + ABOVE) * (width * UP) * outputs
         place = ((out_row * (width * UP) + out_column) * outputs)[:, None] + (first + lane)[None, :]
         mask = valid[:, None] & known[None, :]
         if RESIDUAL:
@@ -186,7 +192,7 @@ def merge_kernel(partials, mean, variance, size, plane, BLOCK: tl.constexpr):
 
 def launch(plan: Plan) -> None:
     """Fills the plan's `y` and `statistics`. No host synchronisation, so it can be captured in a CUDA graph."""
-    batch, inputs, height, width = plan.x.shape
+    batch, inputs, _, width = plan.x.shape
     padded_in, padded_out = plan.conv.blocks.shape[2:]
     tiling, norm = plan.tiling, plan.norm
     outputs = plan.y.shape[1]
@@ -197,13 +203,14 @@ def launch(plan: Plan) -> None:
         plan.x, plan.conv.blocks, plan.conv.bias, nothing if plan.residual is None else plan.residual, plan.y,
         nothing if plan.scratch is None else plan.scratch, nothing if plan.partials is None else plan.partials,
         *(4 * (nothing,) if norm is None else (norm.statistics.mean, norm.statistics.variance, norm.weight, norm.bias)),
-        height, width, inputs, outputs, down, across, items, plan.programs, batch, outputs // plan.lane,
+        plan.height, width, inputs, outputs, down, across, items, plan.programs, batch, outputs // plan.lane,
         0.0 if norm is None else norm.epsilon,
         GROUPS=1 if norm is None else norm.statistics.groups,
         GROUP_SIZE=1 if norm is None else inputs // norm.statistics.groups,
         PHASES=plan.phases, WIDE=plan.taps_wide, PADDED_IN=padded_in, PADDED_OUT=padded_out,
         ROWS=tiling.rows, COLUMNS=tiling.columns, BLOCK_OUT=tiling.block_out, BLOCK_IN=tiling.block_in,
         CHUNK=tiling.chunk, FILL=FILLED_AT_ONCE, LANE=plan.lane,
+        ABOVE=plan.borders.above, BELOW=plan.borders.below,
         NORM=norm is not None, SILU=norm is not None and norm.silu, RESIDUAL=plan.residual is not None,
         MEASURE=plan.partials is not None,
         # The interpreter multiplies bfloat16 only as float32, which gives the same products.
