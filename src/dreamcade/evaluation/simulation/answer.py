@@ -9,12 +9,13 @@ from typing import Any
 from dreamcade.cluster.calibration import Calibration
 from dreamcade.cluster.devices import DeviceGroup, devices_text
 from dreamcade.cluster.plan import Plan
+from dreamcade.cluster.planner import plan
 from dreamcade.cluster.workload import Workload
 from dreamcade.evaluation.simulation.crowd import diurnal
 from dreamcade.evaluation.simulation.day import Day, play_of, simulate_day
 from dreamcade.evaluation.simulation.fleet import Terms
 from dreamcade.evaluation.simulation.objective import Objective
-from dreamcade.evaluation.simulation.pipelines import Stages, pipelines
+from dreamcade.evaluation.simulation.pipelines import Stages, clocked, pipelines
 from dreamcade.evaluation.simulation.playing import Audience, Window
 from dreamcade.evaluation.simulation.sizing import Progress, Size, fewest
 
@@ -96,9 +97,11 @@ class Answer:
 def answer(asked: Asked, progress: Progress | None = None) -> Answer:
     """Sizes every promising layout for the players, and lets the best live through a day of them (at most so many at a
     time). Raises `BadInputError` as the planner and the simulations do."""
-    found = pipelines(
-        asked.workload, asked.plans, asked.devices, asked.calibration, asked.stages, asked.audience.habits
-    )
+    workload, plans = clocked(asked.workload, asked.devices, asked.calibration, asked.stages.rate), asked.plans
+    if workload is not asked.workload:  # plans for a pace tell how many players they carry
+        latency = asked.objective.latency_ms
+        plans = plan(workload, asked.devices, asked.calibration, players=asked.players, latency_ms=latency)
+    found = pipelines(workload, plans, asked.devices, asked.calibration, asked.stages, asked.audience.habits)
     sizes = fewest(
         found, asked.players, asked.objective, asked.audience, asked.window, asked.prices, progress
     )  # fmt: skip

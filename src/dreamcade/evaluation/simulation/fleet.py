@@ -94,6 +94,7 @@ class Fleet(Generic[SeatT]):
         self._draining: set[str] = set()
         self._where: dict[SeatT, Host[SeatT]] = {}
         self._waiting: deque[tuple[SeatT, float]] = deque()
+        self._orphans: set[SeatT] = set()
         self._names = 0
         for _ in range(first or terms.least):
             self._ready(self._new_name())
@@ -136,6 +137,7 @@ class Fleet(Generic[SeatT]):
     def leave(self, play: SeatT) -> None:
         """Played enough, or waited enough."""
         self._waiting = deque((p, since) for p, since in self._waiting if p is not play)
+        self._orphans.discard(play)
         host = self._where.pop(play, None)
         if host is not None:
             host.dismiss(play)
@@ -159,11 +161,15 @@ class Fleet(Generic[SeatT]):
         orphans = host.stop()
         for play in orphans:
             self._where.pop(play, None)
+        self._orphans.update(orphans)
         self._agenda.at(self._agenda.now + self.terms.notice, lambda: self._move(orphans))
 
     def _move(self, orphans: list[SeatT]) -> None:
         """To other replicas, ahead of all newcomers; and the lost one is replaced."""
         for play in orphans:
+            if play not in self._orphans:
+                continue  # has left meanwhile
+            self._orphans.discard(play)
             self.tallies.moved += 1
             if not self._place(play):
                 self._waiting.appendleft((play, self._agenda.now))

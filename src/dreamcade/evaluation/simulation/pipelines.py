@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dreamcade.cluster.calibration import Calibration
 from dreamcade.cluster.devices import DeviceGroup, DeviceKind
 from dreamcade.cluster.layout import Decoding, Layout
 from dreamcade.cluster.plan import Plan
-from dreamcade.cluster.planner import predict
+from dreamcade.cluster.planner import plan, predict
 from dreamcade.cluster.workload import Workload
 from dreamcade.core.errors import BadInputError
 from dreamcade.evaluation.simulation.durations import Durations, Means, Modelled, constant
@@ -49,7 +50,7 @@ class Pipeline:
 @dataclass(frozen=True, slots=True)
 class Stages:
     """What the planner does not say. `spread` of stage times (standard deviation over mean); `rate`: ticks a second
-    where the workload has none of its own."""
+    where the workload has none of its own (`clocked`)."""
 
     spread: float = SPREAD
     rate: float | None = None
@@ -61,30 +62,42 @@ def pipelines(
     workload: Workload, plans: Sequence[Plan], devices: Sequence[DeviceGroup], calibration: Calibration | None = None,
     stages: Stages | None = None, habits: Habits | None = None, most: int = 4,
 ) -> list[Pipeline]:  # fmt: skip
-    """The planner's pipelines, those first of which a device carries most players; at most so many."""
+    """At most so many of the planner's pipelines: by turns one of which a device carries most players, and one that the
+    planner holds best."""
+    thrifty = sorted(plans, key=lambda one: -one.carries / one.devices)
     by_shape: dict[object, Plan] = {}
-    for plan in sorted(plans, key=lambda plan: -plan.carries / plan.devices):
-        shape = (plan.layout.split, plan.layout.decoding, *_named(plan.dit_kinds), *_named(plan.decoder_kinds))
-        by_shape.setdefault(shape, plan)
+    for one in itertools.chain.from_iterable(zip(thrifty, plans, strict=True)):
+        shape = (one.layout.split, one.layout.decoding, *_named(one.dit_kinds), *_named(one.decoder_kinds))
+        by_shape.setdefault(shape, one)
     stages, habits = stages or Stages(), habits or Habits()
     chosen = list(by_shape.values())[:most]
-    rate = workload.tick_rate or stages.rate or default_rate(plans)
-    return [pipeline_of(workload, plan, devices, calibration, stages, habits, rate) for plan in chosen]
+    return [pipeline_of(workload, one, devices, calibration, stages, habits) for one in chosen]
 
 
-def default_rate(plans: Iterable[Plan]) -> float:
-    """Ticks a second for a workload that has none of its own: the whole frames that the best plan makes, at most 30."""
-    return float(max(1, min(30, int(max(plan.fps for plan in plans)))))
+def clocked(
+    workload: Workload,
+    devices: Sequence[DeviceGroup],
+    calibration: Calibration | None = None,
+    rate: float | None = None,
+) -> Workload:
+    """With a tick rate, where it has none of its own: `rate`, or as many whole frames a second as the best plan for one
+    player makes even when nothing is extrapolated, less a tenth of them for what stages vary; at most 30."""
+    if workload.tick_rate:
+        return workload
+    if rate is None:
+        best = max(found.fps_without_extrapolation for found in plan(workload, devices, calibration))
+        rate = float(max(1, min(30, int(0.9 * best))))
+    return dataclasses.replace(workload, tick_rate=rate)
 
 
 def pipeline_of(
-    workload: Workload, plan: Plan, devices: Sequence[DeviceGroup], calibration: Calibration | None, stages: Stages,
-    habits: Habits, rate: float,
+    workload: Workload, planned: Plan, devices: Sequence[DeviceGroup], calibration: Calibration | None, stages: Stages,
+    habits: Habits,
 ) -> Pipeline:  # fmt: skip
     """One replica of a plan: its stage times as the planner predicts them for every size of batch that fits."""
-    layout = dataclasses.replace(plan.layout, replicas=1)
+    layout = dataclasses.replace(planned.layout, replicas=1)
     by_name = {group.kind.name: group.kind for group in devices}
-    dit, decoder = _groups(plan.dit_kinds, by_name), _groups(plan.decoder_kinds, by_name)
+    dit, decoder = _groups(planned.dit_kinds, by_name), _groups(planned.decoder_kinds, by_name)
     there = dit if layout.shared else (*dit, *decoder)
     whole = _fitting(workload, layout, there, calibration)
     round_robin = layout.decoding == Decoding.ROUND_ROBIN and layout.decoder_devices > 1
@@ -92,6 +105,7 @@ def pipeline_of(
     single = _fitting(workload, one, there, calibration) if round_robin else whole
     passes = Means({batch: found.dit_ms / 1e3 for batch, found in whole.items()})
     drawing = Means({batch: found.decoder_ms / 1e3 for batch, found in single.items()})
+    rate = workload.tick_rate
     kept = max(0.05, 1 - habits.changes / rate)
     service = Service(
         rate, Modelled(passes, stages.spread), Modelled(drawing, stages.spread),
@@ -103,7 +117,7 @@ def pipeline_of(
         line=stages.line, devices=layout.devices,
     )  # fmt: skip
     counts: dict[str, int] = {}
-    for kinds in (plan.dit_kinds,) if layout.shared else (plan.dit_kinds, plan.decoder_kinds):
+    for kinds in (planned.dit_kinds,) if layout.shared else (planned.dit_kinds, planned.decoder_kinds):
         for name, count in kinds.items():
             counts[name] = counts.get(name, 0) + count
     return Pipeline(layout, counts, service, max(whole), whole[1])

@@ -32,7 +32,8 @@ def _devices(axes: Any, found: Mapping[str, Any]) -> None:
         axes.plot(asked, needed, color=colour, drawstyle="steps-post", lw=1.6, label=size["pipeline"])
     axes.axvline(players, color="#0f172a", lw=0.8, ls="--")
     axes.set(title="Devices needed", xlabel="players at a time", ylabel="devices", ylim=(0, None), xlim=(0, None))
-    axes.legend(fontsize=8)
+    if any(size["replicas"] for size in found["sizes"]):
+        axes.legend(fontsize=8)
 
 
 def _by_sessions(size: Mapping[str, Any]) -> tuple[list[int], list[Mapping[str, Any]]]:

@@ -21,8 +21,9 @@ def answer_lines(found: Mapping[str, Any]) -> list[str]:
 def _question(found: Mapping[str, Any]) -> str:
     objective, latency = found["objective"], found["objective"]["latency_p95_ms"]
     soon = "" if latency is None else f", 95 % of changes answered in {latency:g} ms"
+    players = f"{found['players']} player{'s' * (found['players'] != 1)}"
     return (
-        f"Simulated: {found['players']} players of {found['workload']} at {objective['tick_rate']:g} ticks a second; "
+        f"Simulated: {players} of {found['workload']} at {objective['tick_rate']:g} ticks a second; "
         f"at most {objective['misses']:.0%} of the frames missed{soon}; seed {found['window']['seed']}"
     )
 
