@@ -26,6 +26,15 @@ def plan(
     top: Annotated[int, typer.Option(min=1, help="Plans to list.")] = 8,
     json: Annotated[Path | None, typer.Option(help="Write the plans to this file; --plan FILE reads it.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw FPS by devices and by splits into this PNG.")] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Simulate the players: devices, latencies, cost.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(help="Of play that is simulated.")] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the simulation.")] = 0,
+    misses: Annotated[float, typer.Option(help="Share of frames that may be missed, simulated.")] = 0.01,
+    losses: Annotated[float, typer.Option(help="How often a day each replica is lost, simulated.")] = 0.0,
+    price: Annotated[list[str] | None, typer.Option(help="KIND=EUR of a device for an hour; for each kind.")] = None,
+    simulation_plot: Annotated[Path | None, typer.Option(help="Draw the simulation into this PNG.")] = None,
 ) -> None:
     """Split devices between dynamics and decoder: the best plans, what they would bring, what holds them back.
 
@@ -35,7 +44,7 @@ def plan(
     from dreamcade.core.errors import BadInputError
     from dreamcade.core.files import expect_writable, write_json
 
-    for file in filter(None, (json, plot)):
+    for file in filter(None, (json, plot, simulation_plot)):
         expect_writable(file)
     if not devices:
         raise BadInputError("a plan needs devices: --devices KIND:N by commas, as in --devices h200:8,rtx-4090:2")
@@ -59,12 +68,26 @@ def plan(
     )  # fmt: skip
     asked = report(subject.workload, there, subject.calibration, players=players, latency_ms=latency, decoding=decoding)
     asked.notes.extend(subject.notes(asked.plans))
+    answer = None
+    if simulate:
+        from dreamcade.cli.simulate import simulate_report
+
+        answer = simulate_report(
+            asked, world, seconds=seconds, seed=seed, prices=price or [], misses=misses, losses_a_day=losses
+        )  # fmt: skip
     if json:
-        write_json(json, asked.to_json())
+        write_json(json, asked.to_json() if answer is None else {**asked.to_json(), "simulation": answer.to_json()})
     if plot:
         _write(plot, plot_plan(asked, decoding, subject.published))
     for line in plan_lines(asked, top):
         typer.echo(line)
+    if answer is not None:
+        from dreamcade.cli.simulate import simulated_lines, simulation_png
+
+        if simulation_plot:
+            _write(simulation_plot, simulation_png(answer))
+        for line in ("", *simulated_lines(answer)):
+            typer.echo(line)
 
 
 def _write(file: Path, png: bytes) -> None:

@@ -15,6 +15,7 @@ from dreamcade.engine.engine import Engine
 from dreamcade.engine.handle import FrameJob, Handle
 from dreamcade.engine.mailbox import Input
 from dreamcade.engine.proposal import Dreamed, Proposal
+from dreamcade.engine.schedule import drawing_room, is_surprised, needs_loop
 
 LEAST_CHANCE = 0.004
 """Less likely actions are not drafted, even where there is time."""
@@ -44,12 +45,6 @@ class Director:
         self.drawer = drawer
         self.idle = idle
         self._fail = fail
-
-    def situation(self, handle: Handle, now: float, deadline: float, early: bool) -> Situation:
-        """How a handle stands; whether motion is calm is looked into when its tick comes."""
-        used, fresh = handle.mailbox.peek()
-        drafted = handle.course.book.find(used.action, handle.standing) is not None
-        return Situation(now, deadline, self.idle.period, fresh, early, drafted)
 
     def first_frame(self, handle: Handle) -> None:
         """Shows what a session has come to, without a tick."""
@@ -124,16 +119,11 @@ class Director:
 
     def wants(self, handle: Handle, situation: Situation, planned: set[tuple[Handle, Key]]) -> bool:
         """Whether `handle` needs the loop before a pass over `planned` is done: its frame is there, or will not be."""
-        decision = decide(situation)
-        if decision is Decision.DELIVER:
-            return True
         is_planned = (handle, key_of(handle.mailbox.peek()[0].action)) in planned
-        return not is_planned and (decision is Decision.COMPUTE or self._is_surprised(handle))
+        return needs_loop(decide(situation), is_planned, self._is_surprised(handle))
 
     def _is_surprised(self, handle: Handle) -> bool:
-        used, fresh = handle.mailbox.peek()
-        is_new = fresh and handle.course.book.find(used.action, handle.standing) is None
-        return is_new and handle.modes.speculation
+        return is_surprised(handle.modes.speculation, *handle.stands())
 
     def _guesses(self, handle: Handle, sessions: int) -> list[ActionVector]:
         course = handle.course
@@ -148,8 +138,7 @@ class Director:
             handle.course.book.add(draft)
             made.setdefault(handle, []).append(draft)
         for handle, own in made.items():
-            room = max(1, self.idle.drawings() // len(made))
-            self.drawer.sketch(handle, own[:room], first=not own[0].guessed)
+            self.drawer.sketch(handle, own[: drawing_room(self.idle, len(made))], first=not own[0].guessed)
 
     def _take(self, handle: Handle, began: float) -> Take:
         used, fresh = handle.mailbox.take()

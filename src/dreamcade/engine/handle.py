@@ -125,6 +125,16 @@ class Handle:
         """What a draft that is made now holds for."""
         return self.session.version, self.modes.extrapolation
 
+    @property
+    def wants_between(self) -> bool:
+        """Whether a frame in between is wanted before the next tick, and was not shown yet."""
+        return self.modes.in_between and self.course.between != self.session.version
+
+    def stands(self) -> tuple[bool, bool]:
+        """Whether an input has come that no tick has used; whether the frame for the action in force was drafted."""
+        used, fresh = self.mailbox.peek()
+        return fresh, self.course.book.find(used.action, self.standing) is not None
+
     def set_modes(
         self,
         speculation: bool | None = None,

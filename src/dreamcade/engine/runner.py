@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from dreamcade.core.errors import BadInputError
 from dreamcade.engine.clock import FixedRateClock
-from dreamcade.engine.decider import Decision, Idle, Situation, decide, due_at
+from dreamcade.engine.decider import Idle
 from dreamcade.engine.director import Director
 from dreamcade.engine.drafts import Key
 from dreamcade.engine.drawing import Encode, FrameDrawer
@@ -17,13 +17,13 @@ from dreamcade.engine.engine import Engine
 from dreamcade.engine.handle import EncodedFrame, Handle, OnError, Sink
 from dreamcade.engine.modes import Modes
 from dreamcade.engine.notices import OnNotice
+from dreamcade.engine.schedule import Schedule
 from dreamcade.engine.session import Session
 
 __all__ = ["EncodedFrame", "GameLoop", "Handle"]
 
 logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())
-_LOOK_AGAIN = 0.002
 
 
 class GameLoop:
@@ -39,7 +39,6 @@ class GameLoop:
 
     def __init__(self, engine: Engine, encode: Encode, paced: bool = True, pipeline: bool = True) -> None:
         self.engine = engine
-        self.paced = paced
         self.pipeline = pipeline
         """Whether the second thread draws; else the first does both, with all cores. Can be changed at any time."""
         self.changed = threading.Condition()
@@ -47,6 +46,7 @@ class GameLoop:
         self._handles: list[Handle] = []
         self._clock = FixedRateClock(engine.world.tick_rate)
         self._idle = Idle(self._clock.period)
+        self._schedule = Schedule(self._clock, self._idle, paced)
         self._drawer = FrameDrawer(engine, encode, self._idle, self._fail)
         self._director = Director(engine, self._drawer, self._idle, self._fail)
         self._stopping = self._placed = False
@@ -56,6 +56,11 @@ class GameLoop:
     def idle(self) -> Idle:
         """What it has learnt of how long passes and drawings take."""
         return self._idle
+
+    @property
+    def paced(self) -> bool:
+        """Whether a clock says when ticks are taken."""
+        return self._schedule.paced
 
     def start(self) -> None:
         """Starts the threads; a loop starts once, and an engine plays in one loop at a time (`BadInputError`)."""
@@ -166,12 +171,12 @@ class GameLoop:
     def _go_on(self, running: Sequence[Handle]) -> None:
         """Whatever is most pressing: ticks that are due, then drafts, then a frame in between, or a rest."""
         now = time.perf_counter()
-        due = self._due(running, now)
+        due = self._schedule.due(running, now, self._early)
         if due:
             self._tick(due, now)
         elif self.paced and (unplanned := self._director.unplanned(running)):
             self._director.draft(unplanned, lambda planned: self._can_wait(running, planned))
-        elif self.paced and (blurred := [h for h in running if self._wants_between(h, now)]):
+        elif self.paced and (blurred := self._blurred(running, now)):
             for handle in blurred:
                 self._director.between(handle)
             self._hand_over()
@@ -180,30 +185,9 @@ class GameLoop:
         else:
             self._rest(running)
 
-    def _due(self, running: Sequence[Handle], now: float) -> list[Handle]:
-        """Whose tick is to be taken now. One that was taken early is not taken again at its deadline."""
-        if not self.paced:
-            return list(running)
-        if now >= self._clock.deadline:
-            skipped = self._clock.take(now)
-            due = [h for h in running if not h.course.ahead]
-            for handle in running:
-                handle.late += skipped
-                handle.course.ahead = False
-            return due
-        early = [h for h in running if decide(self._situation(h, now)) is not Decision.REPEAT]
-        for handle in early:
-            handle.course.ahead = True
-        return early
-
-    def _situation(self, handle: Handle, now: float) -> Situation:
-        deadline = self._clock.deadline + (self._clock.period if handle.course.ahead else 0.0)
-        return self._director.situation(handle, now, deadline, self._early)
-
     @property
     def _early(self) -> bool:
-        """Whether a new input may pull its tick forward: ticks of their own for many players would leave no time."""
-        return self._idle.breadth(max(1, len(self._handles))) > 0
+        return self._schedule.early(len(self._handles))
 
     def _tick(self, handles: Sequence[Handle], now: float) -> None:
         for handle in handles:
@@ -222,31 +206,19 @@ class GameLoop:
         """Whether a pass over `planned` may go on: nothing else is more pressing."""
         if self._stopping or self._asked():
             return False
-        now = time.perf_counter()
-        return not any(self._director.wants(h, self._situation(h, now), planned) for h in running)
+        now, early = time.perf_counter(), self._early
+        return not any(self._director.wants(h, self._schedule.situation(h, now, early), planned) for h in running)
 
-    def _wants_between(self, handle: Handle, now: float) -> bool:
-        course = handle.course
-        is_new = course.between != handle.session.version
-        is_time = course.last_tick and now >= course.last_tick + self._clock.period / 2
-        return bool(is_new and is_time and handle.modes.in_between and self._drawer.is_idle)
+    def _blurred(self, running: Sequence[Handle], now: float) -> list[Handle]:
+        return [h for h in running if self._schedule.is_half_way(h, now) and self._drawer.is_idle]
 
     def _rest(self, running: Sequence[Handle]) -> None:
         """Until the next thing that has its time, or somebody notifies."""
         with self.changed:
             now = time.perf_counter()
-            times = [self._next_time(handle, now) for handle in running]
-            wait = min(times) - now
+            wait = self._schedule.next_time(running, now, self._early) - now
             if wait > 0 and not (self._stopping or self.engine.home.has_calls or self._asked()):
                 self.changed.wait(wait)
-
-    def _next_time(self, handle: Handle, now: float) -> float:
-        stands = self._situation(handle, now)
-        due = due_at(stands.deadline, stands.period, stands.fresh, stands.early)
-        if handle.modes.in_between and handle.course.between != handle.session.version:
-            half = handle.course.last_tick + stands.period / 2
-            due = min(due, max(half, now + _LOOK_AGAIN))  # drawing may be done by then
-        return min(due, self._clock.deadline)
 
     def _announce(self, text: str) -> None:
         with self.changed:

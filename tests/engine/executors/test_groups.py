@@ -17,7 +17,7 @@ import torch
 from dreamcade.cluster.layout import Layout
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector
-from dreamcade.engine import Engine, Session
+from dreamcade.engine import Engine, Session, spreading
 from dreamcade.engine.executors.spread import SpreadExecutor
 from dreamcade.world import World
 
@@ -106,7 +106,10 @@ def compare(session: Session, twin: Session, action: ActionVector, ticks: int) -
         ("cpu:8", Layout(1, 7, "spatial"), "rows of latent cells to cut into 7 strips"),
     ],
 )
-def test_bad_devices_are_refused_at_once(tiny_world: World, devices: str, plan: Layout | None, says: str) -> None:
+def test_bad_devices_are_refused_at_once(
+    tiny_world: World, devices: str, plan: Layout | None, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spreading, "cpu_threads", lambda: 2)  # whatever this machine has
     with pytest.raises(BadInputError, match=says):
         Engine(tiny_world, devices=devices, plan=plan)
 

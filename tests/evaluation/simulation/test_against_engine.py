@@ -1,0 +1,96 @@
+"""A real game loop whose stages sleep for known times, beside the simulated one: threads, clock and all.
+
+The bench `benches/simulated_against_real.py` does the same with real networks and more figures.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from random import Random
+
+import pytest
+import torch
+
+from dreamcade.core.types import Pixels
+from dreamcade.engine import EncodedFrame, Engine, GameLoop
+from dreamcade.evaluation.simulation.durations import constant
+from dreamcade.evaluation.simulation.hands import NEVER, Habits, Hand
+from dreamcade.evaluation.simulation.playing import Audience, Window, simulate
+from dreamcade.evaluation.simulation.service import Service
+from dreamcade.world import World
+
+HABITS, SECONDS, WARM_UP, TRIES = Habits(), 2.0, 0.5, 3
+
+
+class Sleeper:
+    """An executor whose stages take so long, and compute nothing."""
+
+    name, lanes = "sleeper", 1
+
+    def __init__(self, engine: Engine, passing: float, each: float, drawing: float) -> None:
+        own = engine.passes.executor
+        self.storage, self.kernels, self.size = own.storage, own.kernels, engine.world.frame_size
+        self.passing, self.each, self.drawing = passing, each, drawing
+
+    def sample(self, context: object, noise: torch.Tensor, go_on: Callable[[], bool] | None = None) -> torch.Tensor:
+        time.sleep(self.passing + self.each * (noise.shape[1] - 1))
+        return torch.zeros_like(noise[0])
+
+    def draw(self, latents: torch.Tensor) -> torch.Tensor:
+        time.sleep(self.drawing * len(latents))
+        return torch.zeros(len(latents), self.size[1], self.size[0], 3, dtype=torch.uint8)
+
+
+def encode(pixels: Pixels) -> bytes:
+    return b""
+
+
+def really(world: World, sessions: int, paced: bool, times: tuple[float, float, float]) -> float:
+    """Frames a second of each player."""
+    engine = Engine(world, device="cpu", dtype=torch.float32)
+    engine.passes.executor = Sleeper(engine, *times)
+    shown = list[float]()
+    loop = GameLoop(engine, encode, paced=paced)
+
+    def sink(frame: EncodedFrame) -> None:
+        shown.append(time.perf_counter())
+
+    loop.start()
+    try:
+        began = time.perf_counter()
+        handles = [loop.attach(engine.open_session(seed=n), sink) for n in range(sessions)]
+        hand, sequence = Hand(HABITS, Random(0), began), 0
+        while (coming := hand.next())[0] < began + WARM_UP + SECONDS:
+            time.sleep(max(0.0, coming[0] - time.perf_counter()))
+            sequence += 1
+            for handle in handles:
+                handle.input(world.controls.idle(), sequence, 0.0)
+    finally:
+        loop.stop()
+    begin = began + WARM_UP
+    return sum(begin <= moment < begin + SECONDS for moment in shown) / SECONDS / sessions
+
+
+@pytest.mark.parametrize(
+    ("sessions", "paced", "times"),
+    [
+        (1, True, (0.008, 0.002, 0.006)),
+        (1, True, (0.012, 0.002, 0.035)),
+        (3, True, (0.030, 0.005, 0.004)),
+        (1, False, (0.015, 0.005, 0.025)),
+    ],
+)
+def test_frames_a_second_are_those_of_a_real_loop(
+    tiny_world: World, sessions: int, paced: bool, times: tuple[float, float, float]
+) -> None:
+    passing, each, drawing = times
+    served = Service(
+        tiny_world.tick_rate, constant(passing, each), constant(drawing), paced=paced, speculation=False
+    )  # fmt: skip
+    simulated = simulate(served, sessions, 1, Audience(HABITS, NEVER), Window(10.0, 1.0)).figures.fps
+    for _ in range(TRIES):  # a busy machine wakes sleepers late
+        real = really(tiny_world, sessions, paced, times)
+        if simulated == pytest.approx(real, rel=0.1):
+            break
+    assert simulated == pytest.approx(real, rel=0.15)
