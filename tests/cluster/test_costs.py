@@ -76,6 +76,7 @@ def test_drawing_by_hand(workload: Workload, rates: Rates) -> None:
     assert (cost.compute, cost.memory) == (pytest.approx(8e-4), pytest.approx(7e-4))
     strips = drawing_cost(workload, rates, 1, strips=3)
     assert strips.compute == pytest.approx(8e-4 / 3)
+    assert strips.memory == pytest.approx((1e8 + 6e8 / 3) / 1e12)  # weights are read whole
     assert strips.exchange == pytest.approx(15 * 1e-5 + 2e6 / 1e11)  # inner strips have two borders
     assert drawing_cost(workload, rates, 1, strips=2).exchange == pytest.approx(15 * 1e-5 + 1e6 / 1e11)
 
@@ -97,6 +98,13 @@ def test_measured_times_take_the_place_of_counts(kind: DeviceKind, workload: Wor
     assert dynamics_cost(workload, rates, 1, 2).total == pytest.approx(14e-3)  # between two batches, a line
     assert dynamics_cost(workload, rates, 1, 7).total == pytest.approx(34e-3)  # and beyond them
     assert drawing_cost(workload, rates, 1, 3).compute == pytest.approx(5e-3 / 3)
+
+
+def test_a_fixed_part_is_paid_once_for_a_batch(kind: DeviceKind, workload: Workload) -> None:
+    known = KindCalibration(batches=(1,), dit_ms=(10.0,), decoder_ms=(5.0,), dit_fixed_ms=4.0, exchange_ms=0.0)
+    rates = rates_of(kind, workload, Calibration("round", kinds={"toy": known}))
+    cost = dynamics_cost(workload, rates, 2, 3)
+    assert cost.fixed == pytest.approx(4e-3) and cost.compute == pytest.approx(3 * 6e-3 / 2)
 
 
 def test_what_every_device_does_does_not_shrink(kind: DeviceKind, workload: Workload) -> None:

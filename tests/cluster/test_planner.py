@@ -136,6 +136,26 @@ def test_one_device_does_one_after_the_other(workload: Workload, kind: DeviceKin
     assert one.bottleneck == "decoder compute, one device for both"
 
 
+def test_a_frame_that_is_not_extrapolated_takes_its_whole_pass(workload: Workload, kind: DeviceKind) -> None:
+    """Extrapolation brings frames a second; an input's own frame waits for its pass all the same."""
+    known = KindCalibration(batches=(1,), dit_ms=(10.0,), decoder_ms=(4.0,))
+    asked = {"calibration": Calibration("round", kinds={"toy": known})}
+    half = dataclasses.replace(workload, skip=0.5)
+    some, none = (predict(work, Layout(1, 1), (DeviceGroup(kind, 2),), **asked) for work in (half, workload))
+    assert some.fps == pytest.approx(200) and none.fps == some.fps_without_extrapolation == pytest.approx(100)
+    assert some.latency_ms == none.latency_ms == pytest.approx(14 + none.hand_over_ms, abs=0.1)
+    assert some.latency_ms > 14
+
+
+def test_the_tick_rate_holds_back_only_where_it_is_reached(workload: Workload, kind: DeviceKind) -> None:
+    known = KindCalibration(batches=(1,), dit_ms=(10.0,), decoder_ms=(4.0,))
+    calibration = Calibration("round", kinds={"toy": known})
+    for rate, said in ((99.0, "tick rate 99; behind it DiT compute"), (101.0, "DiT compute")):
+        work = dataclasses.replace(workload, tick_rate=rate)
+        one = predict(work, Layout(1, 1), (DeviceGroup(kind, 2),), calibration)
+        assert one.bottleneck == said and one.meets == (rate < 100)
+
+
 def test_more_players_get_more_pipelines(workload: Workload, kind: DeviceKind) -> None:
     known = KindCalibration(batches=(1,), dit_ms=(10.0,), decoder_ms=(10.0,), exchange_ms=0.0)
     ticking = dataclasses.replace(workload, tick_rate=20.0)
@@ -157,6 +177,14 @@ def test_what_does_not_fit_is_refused_with_what_is_short(workload: Workload) -> 
     with pytest.raises(BadInputError, match=r"for 200 players .*GB are short"):
         predict(dataclasses.replace(workload, cache_bytes=1e9), Layout(1, 1), parse_devices("rtx-4090:2"), players=200)
     assert plan(heavy, parse_devices("h200:1"))
+
+
+def test_not_all_of_a_device_s_memory_can_be_filled(workload: Workload) -> None:
+    most = 24e9 * (1 - RESERVED)
+    rest = workload.cache_bytes + workload.dit_activation_bytes
+    for weights, fits in ((most - rest - 1e6, True), (most - rest + 1e6, False)):
+        work = dataclasses.replace(workload, weight_bytes=weights)
+        assert [one.layout.split for one in planned(work, parse_devices("rtx-4090:2"))] == ["1+1"] * fits
 
 
 def test_a_stage_on_its_own_device_needs_less_memory(workload: Workload) -> None:

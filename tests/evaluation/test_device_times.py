@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from dreamcade.cluster.devices import parse_devices
+from dreamcade.cluster.devices import KINDS, parse_devices
 from dreamcade.cluster.layout import Layout
 from dreamcade.cluster.planner import predict
 from dreamcade.cluster.world_workload import world_workload
@@ -39,6 +40,15 @@ def test_a_shrunk_preset_tells_shares_only() -> None:
     assert found.workload == "" and not known.batches and known.encode_ms is None
     assert known.dit_utilisation and 0 < known.dit_utilisation < 1
     assert known.decoder_utilisation and 0 < known.decoder_utilisation < 1
+
+
+def test_a_kind_of_one_s_own(tiny_world: World, tmp_path: Path) -> None:
+    tiny_world.save(tmp_path / "toy")
+    kinds = {"board": dataclasses.replace(KINDS["cpu-core"], name="board")}
+    found = calibrate_device(
+        str(tmp_path / "toy"), encode_jpeg, device="cpu", kind="board", seconds=0.1, kinds=kinds
+    )  # fmt: skip
+    assert list(found.kinds) == ["board"] and found.of("board").dit_ms
 
 
 def test_kinds_by_the_device_s_own_name() -> None:

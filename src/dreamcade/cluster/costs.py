@@ -96,8 +96,11 @@ def dynamics_cost(workload: Workload, rates: Rates, devices: int, players: int, 
 
 
 def _timed_dynamics(workload: Workload, rates: Rates, devices: int, players: int, exchange: float) -> Cost:
+    """What does not shrink is taken to be shared by a batch where only one player was timed."""
     assert rates.dit is not None
     whole = rates.dit.of(players)
+    if len(rates.dit.batches) == 1 and rates.fixed is not None:
+        whole -= (players - 1) * min(rates.fixed, rates.dit.of(1))
     flops = workload.steps * workload.pass_flops + workload.frame_flops
     everywhere = workload.frame_flops / flops if flops else 0.0
     fixed = min(whole, whole * everywhere if rates.fixed is None else rates.fixed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,7 +46,8 @@ class Subject:
 
 def calibrate_device(
     name: str, encode: Encode, *, device: str = "auto", kind: str | None = None, steps: int | None = None,
-    shrink: int = 1, seconds: float = 10.0, progress: Progress = lambda what, done, total: None,
+    shrink: int = 1, seconds: float = 10.0, kinds: Mapping[str, DeviceKind] = KINDS,
+    progress: Progress = lambda what, done, total: None,
 ) -> Calibration:  # fmt: skip
     """Times a world as it is played, or a preset with random weights, for about `seconds`: passes and drawing for some
     numbers of players, encoding, and, on a CPU, an exchange between two processes. On a CPU, one core computes.
@@ -55,7 +56,7 @@ def calibrate_device(
     known kind.
     """
     where = resolve_device(device)
-    there = _kind(where, kind)
+    there = _kind(where, kind, kinds)
     if where.type == "cpu":
         torch.set_num_threads(1)
     preset = name in PAPER_PRESETS
@@ -141,22 +142,22 @@ def _calibration(
     return Calibration(name, f"measured on {machine}", {kind.name: found}, None, tuple(inputs))
 
 
-def _kind(device: torch.device, name: str | None) -> DeviceKind:
+def _kind(device: torch.device, name: str | None, kinds: Mapping[str, DeviceKind]) -> DeviceKind:
     """As asked for, or what the device's own name says."""
     if name is not None:
-        if name not in KINDS:
-            raise UnknownNameError("device kind", name, KINDS)
-        return KINDS[name]
+        if name not in kinds:
+            raise UnknownNameError("device kind", name, kinds)
+        return kinds[name]
     if device.type == "cpu":
-        return KINDS["cpu-core"]
+        return kinds["cpu-core"]
     called = torch.cuda.get_device_name(device)
-    found = kind_called(called)
+    found = kind_called(called, kinds)
     if found is None:
-        raise BadInputError(f"{called!r} is of no known kind; say which is nearest with --kind: {', '.join(KINDS)}")
+        raise BadInputError(f"{called!r} is of no known kind; say which is nearest with --kind: {', '.join(kinds)}")
     return found
 
 
-def kind_called(name: str) -> DeviceKind | None:
+def kind_called(name: str, kinds: Mapping[str, DeviceKind] = KINDS) -> DeviceKind | None:
     """The kind of `NVIDIA GeForce RTX 4090` or `NVIDIA H200`; None if there is none."""
     words = name.lower().replace("-", " ").split()
-    return next((kind for kind in KINDS.values() if set(kind.name.split("-")) <= set(words)), None)
+    return next((kind for kind in kinds.values() if set(kind.name.split("-")) <= set(words)), None)
