@@ -2,10 +2,9 @@
 
     python benches/simulated_against_real.py racing --seconds 10 --devices cpu cpu:2 cpu:3 --sessions 1 2 4 8
 
-For every number of devices (processes) the stages are timed, both at work at once, as they are played; real game loops
-play, paced and as fast as it goes; the stages are timed again; and a simulated replica plays with those times. A last
-column says by how much the simulated frames a second are off; the target is 15 %. Keep the machine quiet: what else it
-does meets only one of the two.
+For every case a real game loop plays twice, each time by other hands: first the stages are timed as they are played,
+then a player's frames and latencies; a simulated replica plays with those times. A last column says by how much the
+simulated frames a second are off; the target is 15 %. Keep the machine quiet: what else it does meets only one of them.
 
 `--devices stand-in` plays with stages that sleep for times that are known: then the loop, its threads, its clock and
 its drafts are compared, on a machine that may be busy.
@@ -17,9 +16,8 @@ import argparse
 import contextlib
 import heapq
 import json
-import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -41,8 +39,6 @@ from dreamcade.evaluation.simulation.service import Service
 from dreamcade.server.encoding import encode_jpeg
 from dreamcade.world import World
 
-BATCHES = (1, 2, 4, 8)
-SAMPLES = 8
 WARM_UP = 2.0
 TARGET = 0.15
 DRAFTS = 4
@@ -130,53 +126,73 @@ def foreseen(engine: Engine, habits: Habits, seconds: float = 80.0) -> Foreseen:
     return Foreseen(same, change)
 
 
-def timed(seconds: list[float], begun: float) -> float:
-    now = time.perf_counter()
-    seconds.append(now - begun)
-    return now
+class Stopwatches:
+    """Seconds of an engine's stages while it plays: passes by batch (drafts that were given up left out), drawing by
+    the frames of each decoder (only where one was free: waiting is the simulator's to find), encoding, telling."""
+
+    def __init__(self, engine: Engine, decoders: int, encode: Encode) -> None:
+        self.passes, self.drawings = defaultdict[int, list[float]](list), defaultdict[int, list[float]](list)
+        self.encodings = list[float]()
+        self._engine, self._decoders, self._encode, self._drawing = engine, decoders, encode, 0
+
+    def __enter__(self) -> Stopwatches:
+        self._propose, self._commit, self._draw = self._engine.propose, self._engine.commit, self._engine.draw
+        self._engine.propose, self._engine.draw = self.propose, self.draw  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._engine.propose, self._engine.draw = self._propose, self._draw  # type: ignore[method-assign]
+
+    def propose(self, asked: Any, go_on: Any = None) -> Any:
+        begun = time.perf_counter()
+        proposals = self._propose(asked, go_on)
+        self.passes[len(asked)].append(time.perf_counter() - begun)
+        return proposals
+
+    def draw(self, dreamed: Any) -> Any:
+        begun, free = time.perf_counter(), self._drawing < self._decoders
+        self._drawing += 1
+        try:
+            frames = self._draw(dreamed)
+        finally:
+            self._drawing -= 1
+        if free and (len(dreamed) == 1 or not self._drawing):
+            self.drawings[-(-len(dreamed) // self._decoders)].append(time.perf_counter() - begun)
+        return frames
+
+    def encode(self, pixels: Pixels) -> bytes:
+        begun = time.perf_counter()
+        data = self._encode(pixels)
+        self.encodings.append(time.perf_counter() - begun)
+        return data
 
 
-def time_stages(engine: Engine, decoders: int, most: int, encode: Encode) -> dict[str, Any]:
-    """Seconds of passes with their commit, of drawing by batch and decoder, of encoding and telling: both stages at
-    work at once, each in its thread, as in a game loop."""
-    batches = [batch for batch in BATCHES if batch <= max(DRAFTS, most)]
-    drawings, passes = ({batch: list[float]() for batch in batches} for _ in range(2))
-    encodings, tellings, over = list[float](), list[float](), threading.Event()
-    sessions = [engine.open_session(seed=n) for n in range(batches[-1])]
-    newest, held = [engine.newest(session) for session in sessions], engine.snap(engine.world.controls.idle())
+def rehearse(
+    engine: Engine, sessions: int, seconds: float, paced: bool, habits: Habits, encode: Encode
+) -> dict[str, Any]:
+    """Stage times of a play by other hands."""
+    decoders = max(1, engine.layout.pipeline_devices - 1)
+    with Stopwatches(engine, decoders, encode) as watches:
+        play(engine, sessions, seconds, paced, habits, watches.encode, first=100)
+    kept = {name: {b: t[1:] if len(t) > 1 else t for b, t in times.items()}
+            for name, times in (("dynamics", watches.passes), ("decode", watches.drawings))}  # fmt: skip
+    return {**kept, "encode": watches.encodings[1:], "telling": telling(engine)}
 
-    def draw() -> None:
-        engine.share_cores()
-        while not over.is_set():
-            for batch in batches:
-                begun = time.perf_counter()
-                frames = engine.draw(newest[:1] * batch * decoders)
-                begun = timed(drawings[batch], begun)
-                encode(frames[0].pixels)
-                timed(encodings, begun)
 
-    drawing = threading.Thread(target=draw)
-    engine.share_cores()
-    drawing.start()
-    try:
-        foresight = None if engine.world.predictor is None else Foresight(engine.world.predictor)
-        while min(map(len, passes.values())) < SAMPLES or min(map(len, drawings.values())) < SAMPLES // 2:
-            for batch in batches:
-                begun = time.perf_counter()
-                engine.commit(engine.propose([(session, held) for session in sessions[:batch]]))
-                begun = timed(passes[batch], begun)
-                if foresight is not None:
-                    foresight.tell(held)
-                    foresight.likeliest(DRAFTS, LEAST_CHANCE)
-                    timed(tellings, begun)
-    finally:
-        over.set()
-        drawing.join()
-        engine.use_all_cores()
-        for session in sessions:
-            session.close()
-    warm = {name: {b: t[2:] for b, t in kept.items()} for name, kept in (("dynamics", passes), ("decode", drawings))}
-    return {**warm, "encode": encodings[2:], "telling": float(np.median(tellings[2:])) if tellings else 0.0}
+def telling(engine: Engine) -> float:
+    """Seconds for which the predictor of one player keeps the loop."""
+    if engine.world.predictor is None:
+        return 0.0
+    foresight, held = Foresight(engine.world.predictor), engine.snap(engine.world.controls.idle())
+    engine.share_cores()  # as in the loop
+    seconds = []
+    for _ in range(30):
+        begun = time.perf_counter()
+        foresight.tell(held)
+        foresight.likeliest(DRAFTS, LEAST_CHANCE)
+        seconds.append(time.perf_counter() - begun)
+    engine.use_all_cores()
+    return float(np.median(seconds))
 
 
 class Player:
@@ -199,9 +215,9 @@ class Player:
 
 
 def play(
-    engine: Engine, sessions: int, seconds: float, paced: bool, habits: Habits, encode: Encode
+    engine: Engine, sessions: int, seconds: float, paced: bool, habits: Habits, encode: Encode, first: int = 0
 ) -> dict[str, float]:
-    """Really: so many sessions of one engine in one game loop."""
+    """Really: so many sessions of one engine in one game loop; `first` numbers their hands."""
     players = [Player() for _ in range(sessions)]
     opened = [engine.open_session(seed=n) for n in range(sessions)]
     loop = GameLoop(engine, encode, paced=paced)
@@ -209,7 +225,7 @@ def play(
     try:
         handles = [loop.attach(session, player) for session, player in zip(opened, players, strict=True)]
         began = time.perf_counter()
-        hands = [Keys(engine.world, habits, number, began) for number in range(sessions)]
+        hands = [Keys(engine.world, habits, first + number, began) for number in range(sessions)]
         coming = [(*hand.next(), number, 1) for number, hand in enumerate(hands)]
         heapq.heapify(coming)
         measured = False
@@ -270,13 +286,6 @@ def engine_of(world: World, devices: str) -> Iterator[Engine]:
         yield engine
 
 
-def pooled(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """What was timed before and after."""
-    both = {name: {b: first[name][b] + second[name][b] for b in first[name]} for name in ("dynamics", "decode")}
-    telling = (first["telling"] + second["telling"]) / 2
-    return {**both, "encode": first["encode"] + second["encode"], "telling": telling}
-
-
 NAMES = ("fps", "misses", "latency_p50", "latency_p95", "latency_p99", "hit_rate", "delivered")
 
 
@@ -290,9 +299,9 @@ def compare(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             for paced in (True, False):
                 for sessions in args.sessions if paced else args.sessions[:1]:
                     encode = encode_standing_in if devices == STAND_IN else encode_jpeg
-                    before = time_stages(engine, decoders, sessions, encode)
-                    real = play(engine, sessions, args.seconds, paced, habits, encode)
-                    times = pooled(before, time_stages(engine, decoders, sessions, encode))
+                    asked = (engine, sessions, args.seconds, paced, habits, encode)
+                    times = rehearse(*asked)
+                    real = play(*asked)
                     service = service_of(engine, times, decoders, paced)
                     window = Window(max(20.0, args.seconds), WARM_UP, args.seed)
                     simulated = simulate(service, sessions, 1, Audience(habits, chances), window).figures.to_json()
@@ -303,6 +312,7 @@ def compare(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                             stage: {b: 1e3 * float(np.mean(t)) for b, t in times[stage].items()}
                             for stage in ("dynamics", "decode")
                         },
+                        "telling_ms": 1e3 * times["telling"], "encode_ms": 1e3 * float(np.mean(times["encode"])),
                         "foreseen": {"same": chances.same, "change": chances.change},
                         "fps_error": simulated["fps"] / real["fps"] - 1,
                     }  # fmt: skip
