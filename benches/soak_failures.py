@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import torch
 
 from dreamcade.cluster.layout import Layout
 from dreamcade.core.types import ActionVector, Pixels
@@ -35,7 +36,7 @@ from dreamcade.engine.snapshot import unpack
 from dreamcade.world import World
 
 PLAYERS, WORKERS = 3, 2
-WINDOW, STRIDE = 100, 10
+WINDOW, STRIDE = 60, 10
 """Ticks from just before a loss that a twin makes again, and every how many of them the frame is compared."""
 WARM = 0.3
 """Of the time, after which memory is compared."""
@@ -211,6 +212,7 @@ def expect_play(players: list[Player]) -> None:
 def check(world: World, windows: list[Window], file: BinaryIO, kernels: str) -> tuple[int, int]:
     """How many frames were compared with a twin's in one process, and how many of them are the same bit for bit."""
     engine, checked, alike = Engine(world, device="cpu", kernels=kernels), 0, 0
+    torch.set_num_threads(1)  # as each of three processes on two or three cores; sums are split by threads
     width, height = world.frame_size
     for window in windows:
         twin = engine.restore_session(window.state)

@@ -23,6 +23,7 @@ def script() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_nobody_is_lost_in_a_short_soak(tiny_world: World, script: ModuleType) -> None:
     figures = script.soak(tiny_world, minutes=0.12, every=3.0, kernels="reference")
     assert figures["killed"] + figures["stopped"] >= 1

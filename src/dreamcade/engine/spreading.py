@@ -73,7 +73,14 @@ def planner_of(world: World, devices: Sequence[str], steps: int) -> Replan:
     if len(kinds) > 1:
         raise BadInputError(f"the planner splits devices of one kind; got {', '.join(sorted(kinds))}; give it a plan")
     kind, workload = KINDS[kinds.pop()], aside(lambda: world_workload(world, steps))
-    return lambda count: plan(workload, [DeviceGroup(kind, count)])[0].layout
+
+    def best(count: int) -> Layout:
+        layouts = [found.layout for found in plan(workload, [DeviceGroup(kind, count)])]
+        if kind.host:  # its networks are compiled whole: what is shared runs one operation after the other
+            layouts = [one for one in layouts if one.dit_devices == 1 and one.decoding != Decoding.SPATIAL]
+        return layouts[0]
+
+    return best
 
 
 def _kind_of(device: str) -> str:
