@@ -141,3 +141,17 @@ def test_it_is_plain_python() -> None:
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     assert imported == {"__future__", "math", "dataclasses", "enum"}
+
+
+def test_a_stage_is_as_busy_as_its_ticks_make_it_and_carries_what_fits() -> None:
+    idle = Idle(0.040)
+    assert (idle.busy(3), idle.capacity(0.9, 64)) == (0.0, 64)  # nothing is known yet
+    for batch, seconds in ((1, 0.010), (4, 0.020)):
+        idle.passed(batch, 1.0)  # warms up
+        idle.passed(batch, seconds)
+    assert (idle.busy(0), idle.busy(1), idle.busy(4)) == (0.0, 0.25, 0.5)
+    carried = idle.capacity(0.9, 64)
+    assert idle.busy(carried) <= 0.9 < idle.busy(carried + 1)
+    idle.drew(1, 0.015)
+    assert idle.busy(2) == 0.75  # now drawing is the slower one
+    assert (idle.capacity(0.9, 64), idle.capacity(0.9, 1), idle.capacity(0.1, 64)) == (2, 1, 1)
