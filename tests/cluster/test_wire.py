@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import resource
 import socket
 import threading
 import time
@@ -62,6 +64,23 @@ def test_a_closed_connection_is_a_lost_peer(pair: tuple[Wire, Wire]) -> None:
     there.close()
     with pytest.raises(PeerLostError):
         here.receive(1)
+
+
+def test_a_process_may_have_more_than_a_thousand_files_open(pair: tuple[Wire, Wire]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2048:
+        pytest.skip(f"this process may open only {hard} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    with contextlib.ExitStack() as stack:
+        for _ in range(1100):
+            stack.enter_context(open(os.devnull))
+        here, there = (Wire(end) for end in socket.socketpair())
+        assert here.fileno() > 1024
+        here.send("one")
+        assert there.receive(1) == Message("one")
+        here.close()
+        there.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_half_a_message_is_a_lost_peer(pair: tuple[Wire, Wire], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,18 +130,20 @@ class Wire:
         return data
 
     def _ready(self, seconds: float | None) -> bool:
-        try:
-            return bool(select.select([self._socket], [], [], seconds)[0])
-        except (OSError, ValueError) as error:  # closed by another thread
-            raise PeerLostError("the connection was closed") from error
+        return self._poll(select.POLLIN, seconds)
 
     def _wait(self, deadline: float, reading: bool) -> None:
         left = deadline - time.monotonic()
-        ends = ([self._socket], []) if reading else ([], [self._socket])
+        if left <= 0 or not self._poll(select.POLLIN if reading else select.POLLOUT, left):
+            raise PeerLostError("the other end does not answer")
+
+    def _poll(self, event: int, seconds: float | None) -> bool:
+        """Whether it happens in time. Not by `select`, which knows only the first 1024 files of a process."""
+        poll = select.poll()
         try:
-            if left <= 0 or not any(select.select(*ends, [], left)):
-                raise PeerLostError("the other end does not answer")
-        except (OSError, ValueError) as error:
+            poll.register(self._socket, event)
+            return bool(poll.poll(None if seconds is None else seconds * 1000.0))
+        except (OSError, ValueError) as error:  # closed by another thread
             raise PeerLostError("the connection was closed") from error
 
 
