@@ -61,7 +61,7 @@ def test_a_function_and_a_group_both_become_commands() -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["plya"], "Did you mean 'play'?"),
+        (["plya"], "Did you mean 'play'"),
         (["play", "--prot", "1"], "--port"),
         (["train", "codce"], "Did you mean 'codec'?"),
     ],

@@ -102,7 +102,7 @@ class Rig:
             self.director.between(self.handle)
 
     def draw(self) -> None:
-        while not self.drawer.is_idle:
+        while self.drawer._jobs or self.drawer._drafts:  # and not what a test took out to draw it later
             self.drawer.work_off()
 
     def snapshot(self) -> None:

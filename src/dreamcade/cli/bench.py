@@ -10,8 +10,9 @@ import typer
 from dreamcade.cli.ablation import ablation
 from dreamcade.cli.bench_calibrate import calibrate
 from dreamcade.cli.bits import bits
-from dreamcade.cli.options import Device, KernelPath, Steps, play_options
+from dreamcade.cli.options import Device, Devices, KernelPath, PlanOption, Steps, play_options, spread_options
 from dreamcade.cli.paper import paper
+from dreamcade.cli.pipeline import pipeline
 from dreamcade.cli.roofline import roofline
 from dreamcade.cli.stage_bars import stage_bars
 
@@ -34,6 +35,7 @@ bench_app.command()(bits)
 bench_app.command()(calibrate)
 bench_app.command()(roofline)
 bench_app.command()(paper)
+bench_app.command()(pipeline)
 
 
 @bench_app.command()
@@ -46,6 +48,8 @@ def play(
     steps: Steps = None,
     kernels: KernelPath = "auto",
     against: Annotated[str | None, typer.Option(help="Kernels to play by turns with, for a ratio in one run.")] = None,
+    devices: Devices = None,
+    plan: PlanOption = None,
 ) -> None:
     """Play a world without a page, encoding included.
 
@@ -59,11 +63,12 @@ def play(
 
     if json:
         expect_writable(json)
+    spread, layout = spread_options(device, devices, plan) if devices or plan else (None, None)
     loaded = World.load(world)
     with stage_bars() as progress:
         figures = bench_play(
             loaded, seconds, unpaced, encode_jpeg, device=device, sampling_steps=steps, kernels=kernels,
-            against=against, progress=progress,
+            against=against, progress=progress, devices=spread, plan=layout,
         )  # fmt: skip
     if json:
         write_json(json, figures)

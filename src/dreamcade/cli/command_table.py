@@ -42,7 +42,7 @@ ENTRIES = (
     Entry("evaluate", "evaluate", "evaluate", "Measure a world on held-out play, beside its baselines."),
     Entry("calibrate", "calibrate", "calibrate", "Teach a world which frames it may extrapolate."),
     Entry("bench", "bench", "bench_app", "Measure speed."),
-    Entry("plan", "plan", "plan", "Split devices between the parts of a world; predict what it brings."),
+    Entry("plan", "plan", "plan", "Split devices for a world; predict what they bring."),
     Entry("world", "world", "app", "List, describe and verify worlds."),
 )
 

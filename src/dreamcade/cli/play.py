@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dreamcade.cli.browser import open_browser
-from dreamcade.cli.options import Device, KernelPath, Steps
+from dreamcade.cli.options import Device, Devices, KernelPath, PlanOption, Steps, spread_options
 from dreamcade.core.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def play(
     device: Device = "auto",
     steps: Steps = None,
     kernels: KernelPath = "auto",
+    devices: Devices = None,
+    plan: PlanOption = None,
     players: Annotated[int, typer.Option(min=1, help="How many may play at once.")] = 4,
     pipeline: Annotated[
         bool, typer.Option(help="Draw a frame while the next is dreamed, or one after the other.")
@@ -38,10 +40,11 @@ def play(
     from dreamcade.server.listen import address_of, bind, network_address, serve
 
     Kernels.named(kernels)
+    spread, layout = spread_options(device, devices, plan) if devices or plan else (None, None)
     names = _worlds_to_play(world)
 
     def load(name: str) -> Stage:
-        stage = load_stage(name, device, steps, pipeline, kernels)
+        stage = load_stage(name, device, steps, pipeline, kernels, spread, layout)
         typer.echo(f"{stage.world.manifest.title} is played by {stage.path}")
         return stage
 

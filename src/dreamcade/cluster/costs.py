@@ -112,7 +112,8 @@ def exchange_seconds(workload: Workload, rates: Rates, devices: int, players: in
         return rates.exchanging
     link, latency = link_of(rates, devices)
     sent = workload.exchange_bytes * token_share(workload, devices) * (devices - 1) / devices
-    return workload.steps * (workload.exchanges * latency + players * sent / link)
+    exchanges = workload.steps * workload.exchanges + workload.frame_exchanges
+    return exchanges * latency + workload.steps * players * sent / link
 
 
 def link_of(rates: Rates, devices: int) -> tuple[float, float]:

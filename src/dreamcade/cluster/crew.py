@@ -41,11 +41,13 @@ class Crew:
         self._token = secrets.token_hex(16)
         self._door = Door(self._token, host)
         self._members: list[Member] = []
+        self._everybody: list[Member] = []
+        """Until they are gathered: those that were started, whatever became of them."""
         self._news: deque[Member] = deque()
         self._due: list[tuple[float, int]] = []
         self._count = 0
         self._stir = threading.Condition()
-        self._closing = False
+        self._closing = self._gathered = False
         self._threads = [
             threading.Thread(target=self._let_in, name="dreamcade-door", daemon=True),
             threading.Thread(target=self._watch, name="dreamcade-watch", daemon=True),
@@ -76,6 +78,8 @@ class Crew:
                 raise BadInputError("this crew has been dismissed")
             member = Member(name, place, self._hosts.start(self._describe(place, connect)), self.lose)
             self._members.append(member)
+            if not self._gathered:
+                self._everybody.append(member)
         return member
 
     def start_later(self, place: int, moment: float) -> None:
@@ -83,14 +87,15 @@ class Crew:
         with self._stir:
             self._due.append((moment, place))
 
-    def gather(self, places: int) -> None:
-        """Starts one worker for each of so many places and waits until all are ready.
+    def gather(self) -> None:
+        """Waits until all that were started are ready.
 
         Raises `BadInputError` with what one of them says against it; the crew is closed then.
         """
-        members = [self.start(place) for place in range(places)]
         with self._stir:
+            members = list(self._everybody)
             self._stir.wait_for(lambda: any(m.reason is not None for m in members) or all(m.ready for m in members))
+        self._gathered, self._everybody = True, []
         lost = next((m for m in members if m.reason is not None), None)
         if lost is not None:
             self.close()

@@ -94,7 +94,7 @@ _KINDS = (
     _data_centre("a100", 312, 2039, 80, 300, "NVIDIA A100 80GB SXM data sheet"),
     _data_centre("h100", 989.4, 3350, 80, 450, "NVIDIA H100 SXM data sheet"),
     _data_centre("h200", 989.4, 4800, 141, 450, "NVIDIA H200 SXM data sheet"),
-    _data_centre("b200", 2250, 8000, 180, 900, "NVIDIA DGX B200 data sheet"),
+    _data_centre("b200", 2250, 7700, 180, 900, "NVIDIA HGX B200 data sheet"),
     DeviceKind("l40s", 362 * TERA, 864 * GIGA, 48 * GIGA, PCIE4, _PCIE_LATENCY, source="NVIDIA L40S data sheet"),
     _geforce("3060", 25.5, 360, 12, PCIE4, _AMPERE + "; scaled by cores and clock from the 3090's"),
     _geforce("3070", 40.6, 448, 8, PCIE4, _AMPERE),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from dreamcade.cluster.workload import FLOAT16
-from dreamcade.dynamics.diffusion_bytes import FLOAT32, layer_shapes, pass_bytes
+from dreamcade.dynamics.diffusion_bytes import layer_shapes, pass_bytes
 from dreamcade.dynamics.diffusion_config import FULL, DiffusionTransformerConfig
 from dreamcade.dynamics.diffusion_flops import attention_flops, cache_bytes, frame_flops, pass_flops
 
+LEVEL_FEATURES = 32
 ENDS_LAUNCHES = 12
 """Of a pass, before and after its blocks; and as many once a frame."""
 
@@ -16,8 +17,8 @@ ENDS_LAUNCHES = 12
 def diffusion_fields(config: DiffusionTransformerConfig) -> dict[str, Any]:
     """The fields of `Workload` that the dynamics decides, weights and caches in bfloat16, on the fused kernels.
 
-    Attention exchanges queries, keys and values in one all-to-all a layer, and its outcome in a second one; at the end
-    of a pass the tokens are gathered.
+    Attention exchanges queries, keys and values in one all-to-all a layer, and its outcome in a second one. Tokens are
+    gathered once, when the frame is made; their few bytes count as nothing.
     """
     steps, passed = len(config.sampling_levels), pass_flops(config)
     heads = config.depth * attention_flops(config)
@@ -35,8 +36,7 @@ def diffusion_fields(config: DiffusionTransformerConfig) -> dict[str, Any]:
         # twice gate, residual and norm; attention once, or twice and put together.
         "launches": config.depth * (8 + (1 if config.attention == FULL else 3)) + ENDS_LAUNCHES,
         "frame_launches": 2 * config.depth + ENDS_LAUNCHES,
-        "exchanges": 2 * config.depth + 1,
-        "exchange_bytes": exchanged + FLOAT32 * config.tokens * config.token_size,
+        "exchanges": 2 * config.depth, "frame_exchanges": 1, "exchange_bytes": exchanged,
         "latent_bytes": FLOAT16 * config.tokens * config.token_size,
     }  # fmt: skip
 
@@ -45,6 +45,7 @@ def weights(config: DiffusionTransformerConfig) -> int:
     """Numbers in its weights; norms and biases, a thousandth of them, left out."""
     blocks = config.depth * sum(inputs * outputs for inputs, outputs in layer_shapes(config))
     ends = (config.recent + 2) * config.token_size * config.width
-    modulation = config.condition_width * (config.modulation_rows * config.width + config.condition_width)
+    features = 2 * config.action_history * config.action_size + LEVEL_FEATURES
+    modulation = config.condition_width * (features + config.condition_width + config.modulation_rows * config.width)
     entries = 2 * config.depth * config.width * (config.token_size + config.action_size)
     return blocks + ends + modulation + entries

@@ -81,6 +81,13 @@ def plan_name(one: Plan) -> str:
     return f"{copies}{one.layout.split}{' ' + one.layout.decoding if several else ''}"
 
 
+def kinds_text(one: Plan) -> str:
+    """Which devices a pipeline has: `1 h100 + 2 rtx-4090`."""
+    stages = (one.dit_kinds, one.decoder_kinds)
+    texts = [" ".join(f"{count} {name}" for name, count in stage.items()) for stage in stages]
+    return texts[0] if one.layout.shared else " + ".join(texts)
+
+
 def _size_of(one: Plan) -> tuple[int, float]:
     return one.devices, -one.fps
 

@@ -23,7 +23,8 @@ class Plan:
     `latency_ms` from an input that has been read to its pixels: a full pass, hand-over, drawing, without any wait for a
     tick, the network and the browser. Memory in bytes of the fullest device of each stage. `bottleneck`: what holds the
     plan back, in words. `carries`: how many players get the tick rate (and the latency objective) from it; where a
-    world has no tick rate, those that were asked for. `meets`: whether these are enough.
+    world has no tick rate, those that were asked for (at most 4096 a pipeline are looked for).
+    `meets`: whether these are enough.
     """
 
     layout: Layout

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dreamcade.cluster.layout import Decoding, Layout
+from dreamcade.cluster.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,7 @@ def remain(layout: Layout, roles: Roles, there: Sequence[str]) -> Layout:
         count, ranks = 1, ranks - 1
     if count == 0:
         return Layout(shared=True)
-    decoding = layout.decoding if count > 1 else Decoding.ROUND_ROBIN.value
-    return Layout(1 + ranks, count, decoding)
+    return Layout(1 + ranks, count, layout.decoding)
 
 
 def assign(layout: Layout, roles: Roles, there: Sequence[str]) -> Roles:

@@ -19,7 +19,7 @@ class Workload(JsonConfig):
     `frame_flops` are once a frame and done by every device (modulations, motion). `weight_bytes` lie on every device of
     the dynamics and are read by each pass; `cache_bytes`, a player's memory, is divided by heads and read by each pass;
     `token_bytes` move between a pass's operations, divided by tokens. `exchange_bytes` change their device in a pass if
-    there are many, in `exchanges` all-to-alls.
+    there are many, in `exchanges` all-to-alls; `frame_exchanges` more are once a frame.
 
     The decoder's figures are of a whole frame, undivided. In strips, `halo_bytes` go over each border between two, in
     `halo_exchanges`, and `decoder_reductions` small sums over all of them.
@@ -63,6 +63,7 @@ class Workload(JsonConfig):
     decoder_reductions: int = 0
     decoder_gather_bytes: float = 0.0
     """Of what every strip needs of all others (keys and values of attention over the whole picture)."""
+    frame_exchanges: int = 0
     tick_rate: float = 0.0
     """Frames a second that a player is to get; 0: as many as there are."""
     skip: float = 0.0

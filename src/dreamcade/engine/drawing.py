@@ -46,18 +46,22 @@ class FrameDrawer:
         self._flying: dict[Handle, set[int]] = {}
         self._busy = 0
         self._stopping = False
-        self._threads = [
-            threading.Thread(target=self._run, name=f"dreamcade-drawing{lane or ''}", daemon=True)
-            for lane in range(engine.lanes)
-        ]
+        self._threads: list[threading.Thread] = []
         self.beside = True
         """Whether the threads draw; otherwise `work_off` does, in the caller's."""
         self.has_computed = False
         """Whether the threads ever drew."""
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        with self._changed:
+            self._fill_lanes()
+
+    def _fill_lanes(self) -> None:
+        """Decoders may have come since."""
+        while len(self._threads) < self._engine.lanes:
+            name = f"dreamcade-drawing{len(self._threads) or ''}"
+            self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
+            self._threads[-1].start()
 
     def stop(self) -> None:
         """Ends the threads; frames that were not drawn yet are dropped."""
@@ -74,6 +78,8 @@ class FrameDrawer:
             if handle in self._jobs:
                 handle.late += 1
             self._jobs[handle] = job
+            if self._threads and not self._stopping:
+                self._fill_lanes()
             self._changed.notify_all()
 
     def sketch(self, handle: Handle, drafts: Sequence[Draft], first: bool = False) -> None:

@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dreamcade.cluster.hosts import Hosts, LocalHosts
-from dreamcade.cluster.layout import Layout
+from dreamcade.cluster.layout import Decoding, Layout
+from dreamcade.cluster.plan import Plan
+from dreamcade.cluster.process_group import meeting_place
 from dreamcade.core.device import cpu_threads, fast_dtype, keep_freed_memory, resolve_device
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, Frame
 from dreamcade.engine.decider import Limits
+from dreamcade.engine.executors import Executor
+from dreamcade.engine.executors.groups import Groups
+from dreamcade.engine.executors.part import Part
 from dreamcade.engine.executors.spread import Setting, SpreadExecutor
 from dreamcade.engine.home import Home
 from dreamcade.engine.journal import Journal, check_journal
@@ -26,7 +31,17 @@ from dreamcade.engine.passes import Passes
 from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.session import Session, check_seed
 from dreamcade.engine.snapshot import check_world, unpack
-from dreamcade.engine.spreading import Devices, choose_layout, expect_memory, folder_of, name_devices
+from dreamcade.engine.spreading import (
+    AUTO,
+    Devices,
+    Replan,
+    choose_layout,
+    expect_memory,
+    expect_shares,
+    folder_of,
+    name_devices,
+    planner_of,
+)
 from dreamcade.kernels.names import Kernels
 from dreamcade.world.aside import aside
 from dreamcade.world.world import World
@@ -43,9 +58,11 @@ class Engine:
     PyTorch); `path` tells which it became. On a CPU, PyTorch is set to use all cores of this process.
 
     `devices` (in place of `device`: `cpu:3`, `cuda:2`, or a list of names) spreads the world over several, each but
-    the first with a process of its own; `plan` says what each does (none: the first makes the latents, the others
-    draw). Sessions are played, and survive the loss of any of these processes, just as on one device. `close` ends
-    them; an engine is a context manager. Raises `BadInputError` for devices that are not there, or too few of them.
+    the first with a process of its own, started by `hosts` (none: on this machine). `plan` says what each does
+    (`auto`: the planner does; none: the first makes the latents, the others draw). Sessions are played, and survive the
+    loss of any of these processes, just as on one device; `replace`: others are started in place of those that are
+    lost. `close` ends them; an engine is a context manager. Raises `BadInputError` for devices that are not there, or
+    too few of them, or a world that does not fit them or that the processes cannot read.
     """
 
     def __init__(
@@ -56,7 +73,7 @@ class Engine:
         dtype: torch.dtype | None = None,
         kernels: str = "auto",
         devices: Devices | None = None,
-        plan: Layout | None = None,
+        plan: Plan | Layout | str | None = None,
         hosts: Hosts | None = None,
         replace: bool = True,
     ) -> None:
@@ -64,7 +81,9 @@ class Engine:
             raise BadInputError(f"sampling_steps must be at least 1; got {sampling_steps}")
         self.world = world
         names = (device,) if devices is None else name_devices(devices)
-        self.layout = choose_layout(len(names), plan)
+        self._replan, layout = self._planned(plan, names, sampling_steps or world.manifest.sampling_steps)
+        self.layout = choose_layout(len(names), layout)
+        expect_shares(world, self.layout)
         self.device = resolve_device(names[0])
         self.dtype = dtype or fast_dtype(self.device)
         self.sampling_steps = sampling_steps or world.manifest.sampling_steps
@@ -87,21 +106,49 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Ends the processes on other devices; stop the game loop first. Closing twice is fine."""
+        """Ends the processes on other devices; stop the game loop first. What is still asked of the engine, it does
+        on its own device. Closing twice is fine."""
         self._closing.close()
 
     def _spread(self, workers: Sequence[str], hosts: Hosts, replace: bool) -> None:
         expect_memory(self.world, workers)
         own = self.passes.executor
         with contextlib.ExitStack() as closing:
+            groups, store = self._groups()
+            shape = self.world.codec.config.latent_shape
+            example = torch.zeros(1, *shape, dtype=self.passes.dtype, device=self.device)
             setting = Setting(
                 str(closing.enter_context(folder_of(self.world))), self.world.identity, tuple(workers),
                 str(self.dtype).removeprefix("torch."), own.kernels.value, self.sampling_steps, self._cores(1), replace,
+                store,
             )  # fmt: skip
-            spread = SpreadExecutor(own, self.layout, setting, hosts, self.notices.tell)
+            spread = SpreadExecutor(own, self.layout, setting, hosts, self.notices.tell, self._replan, groups, example)
             closing.callback(spread.close)
             self.passes.executor = spread
+            closing.callback(self._be_alone, own)
             self._closing = closing.pop_all()
+
+    def _planned(
+        self, plan: Plan | Layout | str | None, names: Sequence[str], steps: int
+    ) -> tuple[Replan | None, Layout | None]:
+        if isinstance(plan, str):
+            if plan != AUTO:
+                raise BadInputError(f"a plan is a Plan, a Layout or 'auto'; got {plan!r}; read a file with read_plan")
+            replan = planner_of(self.world, names, steps)
+            return replan, replan(len(names))
+        return None, plan.layout if isinstance(plan, Plan) else plan
+
+    def _be_alone(self, own: Executor) -> None:
+        self.passes.executor = own
+
+    def _groups(self) -> tuple[Groups | None, str]:
+        """What forms groups, and where their ranks meet; nothing where the layout has none."""
+        fixed = self.layout.dit_devices == 1 and self.layout.decoding != Decoding.SPATIAL
+        if fixed and self._replan is None:
+            return None, ""
+        store = meeting_place("127.0.0.1", master=True)
+        part = Part(self.passes.dynamics, self.passes.codec, store)
+        return Groups(part, self.passes.dynamics.config.tokens), f"127.0.0.1:{store.port}"
 
     @property
     def lanes(self) -> int:

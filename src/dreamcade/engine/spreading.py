@@ -12,12 +12,20 @@ from pathlib import Path
 
 import torch
 
-from dreamcade.cluster.layout import Layout
+from dreamcade.cluster.devices import KINDS, DeviceGroup
+from dreamcade.cluster.layout import Decoding, Layout
+from dreamcade.cluster.planner import plan
+from dreamcade.cluster.world_workload import world_workload
 from dreamcade.core.device import cpu_threads, resolve_device
 from dreamcade.core.errors import BadInputError
+from dreamcade.world.aside import aside
 from dreamcade.world.world import World
 
 Devices = str | Sequence[str]
+Replan = Callable[[int], Layout]
+"""The best layout for so many devices."""
+AUTO = "auto"
+"""In place of a plan: the planner is asked."""
 MOST_PER_CORE = 4
 """Processes on a CPU, for each of its cores: more of them only wait for each other."""
 PROCESS_BYTES = 350e6
@@ -56,6 +64,31 @@ def _expect_count(kind: str, count: int) -> None:
         raise BadInputError(f"{count} devices of kind {kind} were asked for and {why}; use {what}")
 
 
+def planner_of(world: World, devices: Sequence[str], steps: int) -> Replan:
+    """Asks the planner for the best layout for so many of `devices`, for one player.
+
+    Raises `BadInputError` for devices of several kinds, or of one that the planner does not know.
+    """
+    kinds = {_kind_of(name) for name in devices}
+    if len(kinds) > 1:
+        raise BadInputError(f"the planner splits devices of one kind; got {', '.join(sorted(kinds))}; give it a plan")
+    kind, workload = KINDS[kinds.pop()], aside(lambda: world_workload(world, steps))
+    return lambda count: plan(workload, [DeviceGroup(kind, count)])[0].layout
+
+
+def _kind_of(device: str) -> str:
+    if device == "cpu":
+        return "cpu-core"
+    called = torch.cuda.get_device_name(torch.device(device)).lower()
+    found = next((kind for kind in KINDS if kind.rpartition("-")[2] in called.replace(" ", "")), None)
+    if found is None:
+        raise BadInputError(
+            f"the planner does not know a {called}; describe it and plan with: dreamcade plan WORLD "
+            "--device-kinds FILE --devices KIND:N --json PLAN, and give that with --plan PLAN"
+        )
+    return found
+
+
 def choose_layout(devices: int, layout: Layout | None) -> Layout:
     """The layout of one pipeline on so many devices; none given: one makes the latents, the others draw.
 
@@ -69,6 +102,22 @@ def choose_layout(devices: int, layout: Layout | None) -> Layout:
             "give more devices, or make another plan"
         )
     return dataclasses.replace(layout, replicas=1)
+
+
+def expect_shares(world: World, layout: Layout) -> None:
+    """Raises `BadInputError` where a pass or a picture of `world` has too few parts for a layout's devices."""
+    heads, tokens = world.dynamics.config.heads, world.dynamics.config.tokens
+    if layout.dit_devices > min(heads, tokens):
+        raise BadInputError(
+            f"world {world.manifest.name!r} has {heads} heads and {tokens} tokens to share among {layout.dit_devices} "
+            f"devices; make its latents on at most {min(heads, tokens)}"
+        )
+    rows = world.codec.config.latent_shape[1]
+    if layout.decoding == Decoding.SPATIAL and layout.decoder_devices > rows:
+        raise BadInputError(
+            f"world {world.manifest.name!r} has {rows} rows of latent cells to cut into {layout.decoder_devices} "
+            "strips; use fewer decoders, or round-robin"
+        )
 
 
 def expect_memory(world: World, devices: Sequence[str]) -> None:
@@ -104,7 +153,3 @@ def folder_of(world: World) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="dreamcade-world-") as folder:
         world.save(Path(folder) / "world", half=False)
         yield Path(folder) / "world"
-
-
-Replan = Callable[[int], Layout]
-"""The best layout for so many devices."""

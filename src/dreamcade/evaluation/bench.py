@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -11,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from dreamcade.cluster.layout import Layout
+from dreamcade.cluster.plan import Plan
 from dreamcade.core.controls import Controls
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, FrameTiming, Pixels
 from dreamcade.engine.engine import Engine
 from dreamcade.engine.runner import EncodedFrame, GameLoop
+from dreamcade.engine.spreading import Devices
 from dreamcade.evaluation.machine import machine_name, peak_rss_mb
 from dreamcade.evaluation.metrics import Progress
 from dreamcade.world.world import World
@@ -32,7 +36,7 @@ _INPUTS_PER_SECOND = 60.0
 def bench_play(
     world: World, seconds: float, unpaced: bool, encode: Encode, *, device: str = "auto",
     sampling_steps: int | None = None, kernels: str = "auto", against: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress | None = None, devices: Devices | None = None, plan: Plan | Layout | str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Plays one session for `seconds` of wall-clock time under a wiggling wheel.
 
@@ -46,26 +50,30 @@ def bench_play(
         raise BadInputError(f"a bench needs a positive number of seconds; got {seconds}")
     progress = progress or (lambda what, done, total: None)
     paths = [kernels] if against is None else [kernels, against]
-    engines = [Engine(world, device=device, sampling_steps=sampling_steps, kernels=path) for path in paths]
+    engines = [Engine(world, device, sampling_steps, kernels=path, devices=devices, plan=plan) for path in paths]
     turns: list[list[Arrivals]] = [[] for _ in engines]
     rounds = TURNS if against is not None else 1
-    for number in range(rounds):
-        for engine, played in zip(engines, turns, strict=True):
-            what = f"playing by {engine.path}" + (f", turn {number + 1} of {rounds}" if rounds > 1 else "")
-            played.append(_play(engine, seconds / rounds, unpaced, encode, partial(progress, what)))
+    with contextlib.ExitStack() as closing:
+        for engine in engines:
+            closing.enter_context(engine)
+        for number in range(rounds):
+            for engine, played in zip(engines, turns, strict=True):
+                what = f"playing by {engine.path}" + (f", turn {number + 1} of {rounds}" if rounds > 1 else "")
+                played.append(_play(engine, seconds / rounds, unpaced, encode, partial(progress, what)))
+        names = [engine.path for engine in engines]
     engine = engines[0]
     figures = {
         "world": world.manifest.name, "paced": not unpaced, "frame_size": list(world.frame_size),
         "tick_rate": world.tick_rate, "sampling_steps": engine.sampling_steps, "device": str(engine.device),
-        "machine": machine_name(engine.device), **_figures(engine, turns[0], seconds),
+        "machine": machine_name(engine.device), **_figures(engine, names[0], turns[0], seconds),
     }  # fmt: skip
-    return figures if against is None else {**figures, "against": _figures(engines[1], turns[1], seconds)}
+    return figures if against is None else {**figures, "against": _figures(engines[1], names[1], turns[1], seconds)}
 
 
-def _figures(engine: Engine, turns: Sequence[Arrivals], seconds: float) -> dict[str, Any]:
+def _figures(engine: Engine, path: str, turns: Sequence[Arrivals], seconds: float) -> dict[str, Any]:
     frames = sum(map(len, turns))
     return {
-        "path": engine.path, "dtype": str(engine.dtype).removeprefix("torch."), "frames": frames, "seconds": seconds,
+        "path": path, "dtype": str(engine.dtype).removeprefix("torch."), "frames": frames, "seconds": seconds,
         "fps": frames / seconds, **_percentiles(turns), "peak_rss_mb": round(peak_rss_mb(), 1),
     }  # fmt: skip
 

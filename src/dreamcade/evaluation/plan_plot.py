@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dreamcade.cluster.devices import devices_text
-from dreamcade.cluster.explanation import plan_name
+from dreamcade.cluster.explanation import kinds_text, plan_name
 from dreamcade.cluster.plan import Plan
 from dreamcade.cluster.report import PlanReport, curve
 from dreamcade.evaluation.plots import draw_figure, png_of
@@ -103,6 +103,7 @@ def _first_plans(axes: Any, asked: PlanReport) -> None:
     axes.set(
         title=f"First plans on {devices_text(asked.devices)}", xlabel="FPS of each player", yticks=range(len(first))
     )
-    axes.set_yticklabels([plan_name(one) for one in first])
+    several = len(asked.devices) > 1
+    axes.set_yticklabels([f"{plan_name(one)}\n{kinds_text(one)}" if several else plan_name(one) for one in first])
     axes.set_xlim(0, 1.5 * max(one.fps for one in first))
     axes.invert_yaxis()

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dreamcade.cluster.devices import devices_text
+from dreamcade.cluster.explanation import kinds_text
 from dreamcade.cluster.plan import Plan
 from dreamcade.cluster.report import PlanReport
 
@@ -54,7 +55,7 @@ def _plans(asked: PlanReport, top: int) -> Table:
 
 def _row(one: Plan, asked: PlanReport, several: bool) -> tuple[str, ...]:
     layout = one.layout
-    split = layout.split + (f" ({_kinds(one)})" if several else "")
+    split = layout.split + (f" ({kinds_text(one)})" if several else "")
     held = (one.dit_memory,) if layout.shared else (one.dit_memory, one.decoder_memory)
     without = f"{one.fps_without_extrapolation:.1f}" if asked.workload.skip else ""
     return (
@@ -64,12 +65,6 @@ def _row(one: Plan, asked: PlanReport, several: bool) -> tuple[str, ...]:
         ", ".join(f"{size / 1e9:.3g}" for size in held),
         str(one.carries) if asked.workload.tick_rate else "", one.bottleneck,
     )  # fmt: skip
-
-
-def _kinds(one: Plan) -> str:
-    stages = (one.dit_kinds, one.decoder_kinds)
-    texts = [" ".join(f"{count} {name}" for name, count in stage.items()) for stage in stages]
-    return texts[0] if one.layout.shared else " + ".join(texts)
 
 
 def _inputs(asked: PlanReport) -> Table:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from dreamcade.core.errors import DreamcadeError, UnknownNameError, WorldError
 
 if TYPE_CHECKING:
+    from dreamcade.cluster.layout import Layout
     from dreamcade.server.stage import Stage, StageWorld
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class Arcade:
             stages = list(self._stages.values())
             self._changed.notify_all()
         for stage in stages:
-            stage.loop.stop()
+            _end(stage)
 
     def stage(self, name: str, timeout: float = 120.0) -> Stage:
         """Blocks until the world `name` is awake. Raises `WorldError` or `UnknownNameError` when it never will be."""
@@ -133,12 +134,18 @@ class Arcade:
                 self._stages[stage.world.manifest.name] = stage
                 self._changed.notify_all()
                 return
-        stage.loop.stop()
+        _end(stage)
 
     def _fail(self, name: str, error: DreamcadeError) -> None:
         with self._changed:
             self.failures[name] = str(error)
             self.errors.append(error)
+
+
+def _end(stage: Stage) -> None:
+    stage.loop.stop()
+    if stage.close is not None:
+        stage.close()
 
 
 def describe_world(world: StageWorld) -> dict[str, Any]:
@@ -172,6 +179,8 @@ def load_stage(
     sampling_steps: int | None = None,
     pipeline: bool = True,
     kernels: str = "auto",
+    devices: str | None = None,
+    plan: Layout | str | None = None,
 ) -> Stage:
     """Loads a world (shipped name or folder), warms its engine up, and starts its loop."""
     from dreamcade.engine.engine import Engine
@@ -183,7 +192,7 @@ def load_stage(
     world = World.load(name)
     if not world.starts:
         raise WorldError(f"world {name!r} has no starts, so the page has nothing to begin from; build it with starts")
-    engine = Engine(world, device=device, sampling_steps=sampling_steps, kernels=kernels)
+    engine = Engine(world, device, sampling_steps, kernels=kernels, devices=devices, plan=plan)
     if pipeline:
         engine.share_cores()  # as the loop will play: what is compiled, is compiled for a number of threads
     session = engine.open_session(seed=0)
@@ -191,4 +200,4 @@ def load_stage(
     session.close()
     loop = GameLoop(engine, encode=encode_jpeg, pipeline=pipeline)
     loop.start()
-    return Stage(world, engine, loop, engine.path)
+    return Stage(world, engine, loop, engine.path, close=engine.close)

@@ -92,4 +92,4 @@ def load_replicated(
     scaler = Autoscaler(size.least, size.most, size.calm, min(settings.most, EXPECTED))
     gateway = Gateway(world, hosts, door, errand, scaler)
     gateway.start()
-    return Stage(world, gateway, gateway, gateway.path, gateway.status)
+    return Stage(world, gateway, gateway, gateway.path, status=gateway.status)

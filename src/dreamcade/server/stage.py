@@ -142,3 +142,5 @@ class Stage:
     """What runs a world's networks, for people."""
     status: Callable[[], Mapping[str, Any]] | None = None
     """Where everything is, where there is more to tell than that it plays; for the health page."""
+    close: Callable[[], None] | None = None
+    """Ends what the engine has started elsewhere, once the loop has stopped."""

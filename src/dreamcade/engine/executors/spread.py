@@ -25,9 +25,10 @@ from dreamcade.cluster.payload import describe, raw, read_tensors
 from dreamcade.cluster.pulse import Patience, Replacing
 from dreamcade.cluster.recovery import Roles, assign, remain
 from dreamcade.cluster.wire import Message, PeerLostError
-from dreamcade.dynamics.dynamics import Context
+from dreamcade.dynamics.dynamics import Abandoned, Context
 from dreamcade.dynamics.transformer import GoOn
 from dreamcade.engine.executors.executor import Executor
+from dreamcade.engine.executors.groups import Groups
 from dreamcade.engine.executors.own_thread import OwnThread
 from dreamcade.kernels.names import Kernels
 
@@ -47,12 +48,14 @@ class Setting:
     steps: int
     threads: int
     replace: bool = True
+    store: str = ""
+    """Where groups meet, host:port; none: there are no groups."""
 
     def errand(self, place: int, connect: Mapping[str, Any]) -> Errand:
         """As `Crew` wants it."""
         arguments = {
             "world": self.world, "identity": self.identity, "device": self.devices[place], "dtype": self.dtype,
-            "kernels": self.kernels, "steps": self.steps, "threads": self.threads,
+            "kernels": self.kernels, "steps": self.steps, "threads": self.threads, "store": self.store,
         }  # fmt: skip
         gpus = 1.0 if self.devices[place].startswith("cuda") else 0.0
         environment = {"OMP_NUM_THREADS": str(self.threads)} if not gpus else {}
@@ -61,17 +64,19 @@ class Setting:
 
 class SpreadExecutor:
     """`own` runs on this process's device; `layout` (one pipeline) says how many workers do what. `tell(text)` is
-    called, from a thread of the crew, with a sentence for the players whenever workers were lost or are back."""
+    called, from a thread of the crew, with a sentence for the players whenever workers were lost or are back.
+    `example`, latents `[1, c, h, w]`, is drawn here first: should this process have to draw, it is ready to."""
 
     def __init__(
         self, own: Executor, layout: Layout, setting: Setting, hosts: Hosts, tell: Callable[[str], None],
-        replan: Callable[[int], Layout] | None = None,
+        replan: Callable[[int], Layout] | None = None, groups: Groups | None = None, example: Tensor | None = None,
     ) -> None:  # fmt: skip
         self._own = own
         self._wanted = self.layout = layout
         self._setting = setting
         self._tell = tell
         self._replan = replan
+        self._groups = groups
         self._roles = Roles()
         self._patience, self._replacing = Patience(), Replacing()
         self._guard = threading.Lock()
@@ -82,7 +87,11 @@ class SpreadExecutor:
         self._drawing = OwnThread(own, Kernels.named(setting.kernels), setting.threads)
         self._crew = Crew(hosts, setting.errand, self._changed)
         try:
-            self._crew.gather(len(setting.devices))
+            for place in range(len(setting.devices)):
+                self._crew.start(place)
+            if example is not None:
+                self._drawing.draw(example)
+            self._crew.gather()
         except BaseException:
             self._drawing.close()
             raise
@@ -91,6 +100,8 @@ class SpreadExecutor:
         self._redo()
         self._known = {member.name for member in self._crew.there}
         self._gathered = True
+        if groups is not None:
+            groups.settle()
 
     @property
     def name(self) -> str:
@@ -107,6 +118,8 @@ class SpreadExecutor:
     @property
     def lanes(self) -> int:
         """One more than there are decoders: while each draws a frame, the next one is handed over."""
+        if self._groups is not None and self._groups.shares_pictures:
+            return 2
         return 1 + len(self._roles.decoders) if self._roles.decoders else 1
 
     @property
@@ -115,9 +128,19 @@ class SpreadExecutor:
         return self._crew.there
 
     def sample(self, context: Context, noise: Tensor, go_on: GoOn | None = None) -> Tensor:
+        if self._groups is not None and self.layout.dit_devices > 1:
+            if go_on is not None and not go_on():
+                raise Abandoned
+            tokens = self._groups.sample(context, noise)  # which runs to its end: no rank gives up alone
+            if tokens is not None:
+                return tokens
         return self._own.sample(context, noise, go_on)
 
     def draw(self, latents: Tensor) -> Tensor:
+        if self._groups is not None and self._groups.shares_pictures:
+            pixels = self._groups.draw(latents)
+            if pixels is not None:
+                return pixels
         shares = self._shares(latents)
         asked = [self._ask(share) for share in shares]
         drawn = [self._drawn(share, answer) for share, answer in zip(shares, asked, strict=True)]
@@ -126,6 +149,8 @@ class SpreadExecutor:
     def close(self) -> None:
         """Ends the workers and all threads; closing twice is fine. It draws no more then."""
         self._crew.close()
+        if self._groups is not None:
+            self._groups.close()
         self._drawing.close()
 
     def _spread_text(self) -> str:
@@ -201,6 +226,12 @@ class SpreadExecutor:
                 layout = remain(self._wanted, self._roles, names)
             self._roles, self.layout = assign(layout, self._roles, names), layout
             self._members = {member.name: member for member in there}
+        if self._groups is not None:
+            ranks, decoders = ([self._members[name] for name in names] for names in self._of_roles())
+            self._groups.regroup(self.layout, ranks, decoders)
+
+    def _of_roles(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return self._roles.dynamics, self._roles.decoders
 
 
 def _notice(now: Layout, wanted: Layout, came: bool) -> str:

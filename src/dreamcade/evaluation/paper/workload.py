@@ -42,7 +42,9 @@ def paper_workload(
         preset.frame_width, preset.frame_height, **diffusion_fields(config),
         **drawn, decoder_activation_bytes=held, decoder_rows=preset.latent_shape[1],
         decoder_weight_bytes=sum(p.nbytes for part in module for p in part.parameters()),
-        halo_bytes=borders.bytes, halo_exchanges=borders.exchanges, decoder_reductions=borders.reductions,
+        # In fused kernels, statistics travel along with the borders, but for those that attention's norm needs.
+        halo_bytes=borders.bytes, halo_exchanges=borders.exchanges,
+        decoder_reductions=min(1, borders.reductions) if decoder == CONVOLUTIONAL else borders.reductions,
         decoder_gather_bytes=borders.gathered,
     )  # fmt: skip
 

@@ -1,0 +1,125 @@
+"""Passes and pictures that several processes share, engines that cannot begin, and what is left of them all."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dreamcade.cluster.layout import Layout
+from dreamcade.core.errors import BadInputError
+from dreamcade.core.types import ActionVector
+from dreamcade.engine import Engine, Session
+from dreamcade.engine.executors.spread import SpreadExecutor
+from dreamcade.world import World
+
+NOTICED = 1.0
+"""Seconds within which a loss must be noticed."""
+PYTORCHS = 2
+"""File descriptors that PyTorch keeps for a process once it has been in a group: a pipe, however many groups follow."""
+
+
+def spread(world: World, plan: Layout) -> Engine:
+    devices = ["cpu"] * plan.pipeline_devices
+    return Engine(world, devices=devices, plan=plan, dtype=torch.float32, kernels="reference", replace=False)
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() < began + seconds, "it never came"
+        time.sleep(0.005)
+
+
+class Traces:
+    """What this process holds: whether all of it is given back."""
+
+    def __init__(self) -> None:
+        self.threads = set(threading.enumerate())
+        self.files = self._files()
+
+    def expect_nothing_left(self, left: Sequence[int]) -> None:
+        wait_for(lambda: not {t for t in threading.enumerate() if t.is_alive()} - self.threads, 5)
+        assert not [pid for pid in left if Path(f"/proc/{pid}").exists()], "processes"
+        gc.collect()
+        wait_for(lambda: self._files() <= self.files + PYTORCHS, 5)
+
+    @staticmethod
+    def _files() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize(
+    ("plan", "shipped"),
+    [(Layout(2, 1), False), (Layout(3, 1), True), (Layout(1, 2, "spatial"), False)],
+    ids=["two make passes", "three make passes", "strips"],
+)
+def test_groups_share_passes_and_pictures_and_survive(tiny_world: World, plan: Layout, shipped: bool) -> None:
+    """Ulysses and strips: the frames of one device up to rounding, before and after a rank is lost."""
+    traces, world = Traces(), World.load("racing") if shipped else tiny_world
+    twin = Engine(world, device="cpu", dtype=torch.float32, kernels="reference").open_session(seed=3)
+    engine = spread(world, plan)
+    executor, session = engine.passes.executor, engine.open_session(seed=3)
+    assert isinstance(executor, SpreadExecutor)
+    everybody, groups = [worker.host.pid or 0 for worker in executor.workers], executor._groups
+    assert groups is not None
+    assert len(groups._ranks) == plan.dit_devices - 1 and groups.shares_pictures == (plan.decoding == "spatial")
+    idle = world.controls.idle()
+    compare(session, twin, idle, 5 if shipped else 30)
+    os.kill(everybody[0], signal.SIGSTOP)
+    began = time.monotonic()
+    compare(session, twin, idle, 1)
+    assert time.monotonic() - began < NOTICED + 0.5
+    wait_for(lambda: executor.layout != plan, 5)
+    groups.settle()
+    assert len(groups._ranks) == max(0, plan.dit_devices - 2), "the survivors share passes"
+    compare(session, twin, idle, 5 if shipped else 30)
+    engine.close()
+    engine.close()
+    compare(session, twin, idle, 1)
+    traces.expect_nothing_left(everybody)
+
+
+def compare(session: Session, twin: Session, action: ActionVector, ticks: int) -> None:
+    for _ in range(ticks):
+        got, right = session.step(action).pixels.astype(int), twin.step(action).pixels
+        assert np.abs(got - right).max() <= 2 and np.abs(got - right).mean() < 0.01, "up to rounding"
+
+
+@pytest.mark.parametrize(
+    ("devices", "plan", "says"),
+    [
+        ("cuda:9", None, "9 devices of kind cuda were asked for and there are"),
+        ("cpu:999", None, "gain nothing from more"),
+        ("tpu:2", None, "devices are KIND:COUNT, such as cpu:3 or cuda:2; got 'tpu:2'"),
+        ("cpu:2", Layout(2, 3), r"the plan is for 5 devices \(2\+3\) and 2 are given"),
+        (["cpu", "gpu0"], None, "unknown device 'gpu0'"),
+        ("cpu:4", Layout(3, 1), "has 2 heads and 6 tokens to share among 3 devices; make its latents on at most 2"),
+        ("cpu:8", Layout(1, 7, "spatial"), "rows of latent cells to cut into 7 strips"),
+    ],
+)
+def test_bad_devices_are_refused_at_once(tiny_world: World, devices: str, plan: Layout | None, says: str) -> None:
+    with pytest.raises(BadInputError, match=says):
+        Engine(tiny_world, devices=devices, plan=plan)
+
+
+def test_a_world_that_is_another_for_the_workers(tiny_world: World, tmp_path: Path) -> None:
+    saved = tiny_world.save(tmp_path / "toy")  # in half precision: not the weights that play here
+    traces = Traces()
+    with pytest.raises(BadInputError, match="a world that the workers cannot read as the engine has it"):
+        Engine(saved, devices="cpu:2", kernels="reference")
+    traces.expect_nothing_left([])
+
+
+def test_a_world_that_does_not_fit(tiny_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dreamcade.engine.spreading._free_memory", lambda device: 1e6)
+    with pytest.raises(BadInputError, match=r"needs about 0\.4 GB for 1 processes on cpu and 0\.0 GB are free"):
+        Engine(tiny_world, devices="cpu:2", kernels="reference")
