@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -145,15 +146,19 @@ _FIELDS = "name, flops, bandwidth, memory and link"
 
 
 def parse_devices(text: str, kinds: Mapping[str, DeviceKind] = KINDS) -> tuple[DeviceGroup, ...]:
-    """`h200:8,rtx-4090:2` → the devices of each kind, in the order given; a kind alone is one device.
+    """`h200:8,rtx-4090:2` → the devices of each kind, in the order given; a kind alone is one device. In small letters
+    or large.
 
     Raises `UnknownNameError` with the nearest kind, and `BadInputError` for a number below 1 or no devices.
     """
     counts: dict[str, int] = {}
     for part in (piece.strip() for piece in text.split(",")):
         name, colon, number = (piece.strip() for piece in part.partition(":"))
-        if not name:
-            raise BadInputError(f"devices are given as KIND:N by commas, as in h200:8,rtx-4090:2; got {text!r}")
+        turned = re.fullmatch(r"(\d+)\s*[x×*]?\s*([a-zA-Z].*)?", part)
+        if not name or (turned and name not in kinds):
+            meant = f"; say {turned[2] or 'KIND'}:{turned[1]}" if turned else ""
+            raise BadInputError(f"devices are given as KIND:N by commas, as in h200:8,rtx-4090:2; got {text!r}{meant}")
+        name = name if name in kinds else name.lower()
         if name not in kinds:
             raise UnknownNameError("device kind", name, kinds)
         count = int(number) if number.isdecimal() else (0 if colon else 1)
@@ -169,3 +174,14 @@ MOST_DEVICES = 10_000
 def devices_text(devices: Sequence[DeviceGroup]) -> str:
     """The inverse of `parse_devices`."""
     return ",".join(map(str, devices))
+
+
+def first_devices(devices: Sequence[DeviceGroup], count: int) -> tuple[DeviceGroup, ...]:
+    """So many of them; more than there are, of the last kind."""
+    taken = list[DeviceGroup]()
+    for number, group in enumerate(devices):
+        more = count if number == len(devices) - 1 else min(count, group.count)
+        if more:
+            taken.append(DeviceGroup(group.kind, more))
+        count -= more
+    return tuple(taken)
