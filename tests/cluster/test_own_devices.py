@@ -7,7 +7,7 @@ import torch
 
 from dreamcade.cluster.devices import devices_text
 from dreamcade.cluster.own_devices import asked_devices, kind_called
-from dreamcade.core.device import cpu_threads
+from dreamcade.core import device
 from dreamcade.core.errors import BadInputError, UnknownNameError
 
 
@@ -43,8 +43,9 @@ def test_kinds_by_the_device_s_own_name(name: str, kind: str | None) -> None:
 
 def test_without_gpus_they_are_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     with_gpus(monkeypatch)
-    cores = f"cpu-core:{cpu_threads()}"
-    assert [devices_text(asked_devices(text)) for text in ("auto", " cpu ", "cpu:3")] == [cores, cores, "cpu-core:3"]
+    monkeypatch.setattr(device, "cpu_threads", lambda: 6)
+    texts = [devices_text(asked_devices(text)) for text in ("auto", " cpu ", "cpu:3")]
+    assert texts == ["cpu-core:6", "cpu-core:6", "cpu-core:3"]
     with pytest.raises(BadInputError, match="it has none; name kinds"):
         asked_devices("cuda:2")
 

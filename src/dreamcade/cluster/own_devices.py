@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 
 from dreamcade.cluster.devices import KINDS, DeviceGroup, DeviceKind, parse_devices
-from dreamcade.core.device import cpu_threads
 from dreamcade.core.errors import BadInputError
 
 AUTO = "auto"
@@ -28,12 +27,12 @@ def asked_devices(text: str, kinds: Mapping[str, DeviceKind] = KINDS) -> tuple[D
         return parse_devices(text, kinds)
     name, number = own[1], int(own[2]) if own[2] else None
     if name == "cpu":
-        return (DeviceGroup(kinds[CORE], number or cpu_threads()),)
+        return (DeviceGroup(kinds[CORE], number or _cores()),)
     gpus = own_gpus(kinds)
     if name == AUTO and number is not None:
         raise BadInputError(f"auto is all that this machine has; got {text!r}: leave the number out")
     if name == AUTO and not gpus:
-        return (DeviceGroup(kinds[CORE], cpu_threads()),)
+        return (DeviceGroup(kinds[CORE], _cores()),)
     if not gpus or (number is not None and number > len(gpus)):
         raise BadInputError(
             f"{text} is for GPUs of this machine, and it has {len(gpus) or 'none'}; name kinds, as in --devices h100:8"
@@ -47,7 +46,7 @@ def asked_devices(text: str, kinds: Mapping[str, DeviceKind] = KINDS) -> tuple[D
 def own_gpus(kinds: Mapping[str, DeviceKind] = KINDS) -> list[DeviceKind]:
     """Of each GPU of this machine its kind, with the memory that it really has. Raises `BadInputError` for a GPU of no
     known kind."""
-    import torch  # here: most plans do not ask for this machine
+    import torch  # here: most plans are for other machines
 
     found = []
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
@@ -60,6 +59,12 @@ def own_gpus(kinds: Mapping[str, DeviceKind] = KINDS) -> list[DeviceKind]:
             )
         found.append(dataclasses.replace(kind, memory=float(memory)))
     return found
+
+
+def _cores() -> int:
+    from dreamcade.core.device import cpu_threads  # here: it imports PyTorch
+
+    return cpu_threads()
 
 
 def kind_called(name: str, kinds: Mapping[str, DeviceKind] = KINDS) -> DeviceKind | None:
