@@ -18,7 +18,7 @@ def shares(total: int, parts: int) -> tuple[int, ...]:
 
 
 def largest_share(total: int, parts: int) -> float:
-    """Of all, what the one with most has: `max(shares(total, parts)) / total`; for more parts than there are, 1 / total."""
+    """Of all, what the part with most has: `max(shares(total, parts)) / total`, or 1 / total where parts are more."""
     return -(-total // parts) / total
 
 
