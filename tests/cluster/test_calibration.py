@@ -25,6 +25,7 @@ def test_a_file_and_back(tmp_path: Path) -> None:
     [
         ({"format_version": 9}, "format version 9"),
         ({"format_version": "1"}, "is no calibration"),
+        ({"plans": []}, "is no calibration; write one with"),
         ({"colour": 3}, "does not know colour"),
         ({"kinds": {"toy": {"speed": 1}}}, "does not know speed"),
         ({"kinds": {"toy": {"batches": [1, 2], "dit_ms": [1]}}}, r"one time for each of the batches \[1, 2\]"),

@@ -129,7 +129,7 @@ def read_calibration(file: Path) -> Calibration:
         raise BadInputError(f"cannot read {file}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise BadInputError(f"{file} is no valid JSON ({error})") from error
-    if not isinstance(data, dict) or not isinstance(data.get("format_version"), int):
+    if not isinstance(data, dict) or not isinstance(data.get("format_version"), int) or "plans" in data:
         raise BadInputError(f"{file} is no calibration; write one with: dreamcade bench calibrate WORLD --json FILE")
     if data["format_version"] > FORMAT_VERSION:
         raise BadInputError(
