@@ -19,6 +19,8 @@ from dreamcade.core.errors import BadInputError
 
 MOST_PER_STAGE = 32
 """Devices of one stage of one pipeline that are considered; more players get more pipelines."""
+MOST_MIXED = 3
+"""Kinds that one pipeline is spread over at most: with all orders of more, an answer would take minutes."""
 MOST_PLANS = 64
 DIGITS = 6
 """Frames a second and milliseconds that differ by less are the same."""
@@ -156,7 +158,7 @@ def _compositions(workload: Workload, pool: Pool) -> Iterator[tuple[Pool, Pool |
 def _mixed(pool: Pool, most_dit: int) -> Iterator[tuple[Pool, Pool]]:
     """Those of one pipeline in which a stage is spread over kinds: the dynamics takes from one end of a row of all
     devices, the decoder from where it ends."""
-    for order in itertools.permutations(pool):
+    for order in itertools.permutations(pool, min(len(pool), MOST_MIXED)):
         row = [kind for kind in order for _ in range(pool[kind])]
         for n in range(1, min(most_dit, len(row) - 1) + 1):
             for end in range(n + 1, min(n + MOST_PER_STAGE, len(row)) + 1):
