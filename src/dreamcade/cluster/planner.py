@@ -20,7 +20,7 @@ from dreamcade.core.errors import BadInputError
 MOST_PER_STAGE = 32
 """Devices of one stage of one pipeline that are considered; more players get more pipelines."""
 MOST_MIXED = 3
-"""Kinds that one pipeline is spread over at most: with all orders of seven there would be 24 times as many layouts to look at."""
+"""Kinds that one pipeline is spread over at most: all orders of seven would be 24 times as many rows of devices."""
 MOST_PLANS = 64
 DIGITS = 6
 """Frames a second and milliseconds that differ by less are the same."""
