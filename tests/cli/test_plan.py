@@ -42,7 +42,9 @@ def test_a_world_s_players_on_own_devices(tiny_world: World, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["plan", "racing"], "a plan needs devices: --devices KIND:N"),
+        (["plan"], "one world or one preset"),
+        (["plan", "racing", "--devices", "4"], "got '4'; say KIND:4"),
+        (["plan", "racing", "--devices", ""], "devices are given as KIND:N by commas"),
         (["plan", "--devices", "h200"], "one world or one preset"),
         (["plan", "racing", "--preset", "paper-racing", "--devices", "h200"], "one world or one preset"),
         (["plan", "racing", "--devices", "h300:2"], "unknown device kind 'h300'; did you mean 'h200'?"),

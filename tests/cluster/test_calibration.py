@@ -25,11 +25,18 @@ def test_a_file_and_back(tmp_path: Path) -> None:
     [
         ({"format_version": 9}, "format version 9"),
         ({"format_version": "1"}, "is no calibration"),
+        ({"plans": []}, "is no calibration; write one with"),
         ({"colour": 3}, "does not know colour"),
         ({"kinds": {"toy": {"speed": 1}}}, "does not know speed"),
         ({"kinds": {"toy": {"batches": [1, 2], "dit_ms": [1]}}}, r"one time for each of the batches \[1, 2\]"),
         ({"kinds": {"toy": {"batches": [2], "dit_ms": [1]}}}, "must rise from 1"),
         ({"kinds": 3}, "damaged"),
+        ({"kinds": {"toy": {"dit_utilisation": 0}}}, "dit_utilisation of a calibration must be a number, above 0"),
+        ({"kinds": {"toy": {"link": 0}}}, "link of a calibration"),
+        ({"kinds": {"toy": {"encode_ms": "x"}}}, "encode_ms of a calibration must be a number, 0 or more; got 'x'"),
+        ({"kinds": {"toy": {"batches": [1], "dit_ms": [-1]}}}, "each of dit_ms of a calibration"),
+        ({"skip": 2}, "a share of frames, less than 1; got 2"),
+        ({"workload": 4}, "workload of a calibration must be text"),
     ],
 )
 def test_damaged_files_are_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:

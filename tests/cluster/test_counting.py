@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from dreamcade.cluster.counting import Held, count, count_borders
+from dreamcade.cluster.counting import Held, Products, count, count_borders
 from dreamcade.codec.convolutional import ConvolutionalDecoder, ConvolutionalDecoderConfig
 
 
@@ -20,6 +24,30 @@ def test_attention_counts_its_products() -> None:
     query = torch.zeros(1, 2, 6, 4)
     found = count(lambda: F.scaled_dot_product_attention(query, query, query))
     assert found.flops == 2 * 2 * 2 * 6 * 6 * 4
+
+
+def test_products_are_those_of_pytorch_s_own_counter() -> None:
+    decoder = ConvolutionalDecoder(ConvolutionalDecoderConfig(latent_channels=4, widths=(32, 64), resnets=1, groups=32))
+    latents = torch.zeros(1, 4, 6, 5)
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
+            decoder(latents)
+        with Products() as products:
+            decoder(latents)
+    assert products.flops == counter.get_total_flops() > 0
+
+
+def test_counting_does_not_import_the_compiler() -> None:
+    """It would take longer than all else that `dreamcade plan` does."""
+    script = """
+import sys, torch
+from dreamcade.cluster.counting import count
+layer, x = torch.nn.Linear(4, 4), torch.zeros(2, 4)
+count(lambda: layer(x))
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_what_is_held_is_let_go() -> None:

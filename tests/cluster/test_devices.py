@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dreamcade.cluster.devices import KINDS, DeviceKind, devices_text, parse_devices, read_kinds
+from dreamcade.cluster.devices import KINDS, DeviceKind, devices_text, first_devices, parse_devices, read_kinds
 from dreamcade.core.errors import BadInputError, UnknownNameError
 
 
@@ -26,7 +26,7 @@ def test_newer_and_larger_kinds_are_faster() -> None:
 
 
 def test_devices_are_read_in_order_and_added_up() -> None:
-    devices = parse_devices(" h200:8, rtx-4090 :2,h200 ")
+    devices = parse_devices(" h200:8, RTX-4090 :2,H200 ")
     assert [(group.kind.name, group.count) for group in devices] == [("h200", 9), ("rtx-4090", 2)]
     assert devices_text(devices) == "h200:9,rtx-4090:2"
 
@@ -41,6 +41,9 @@ def test_devices_are_read_in_order_and_added_up() -> None:
         ("h200:", "must be a whole number from 1"),
         ("h200:1.5", "got '1.5'"),
         ("h200:99999", "to 10000"),
+        ("4", "got '4'; say KIND:4"),
+        ("8xh200", "say h200:8"),
+        ("8 h200", "say h200:8"),
     ],
 )
 def test_bad_devices(text: str, said: str) -> None:
@@ -71,6 +74,9 @@ def test_own_kinds_from_a_file(tmp_path: Path, kind: DeviceKind) -> None:
         ('[{"name": "x"}]', "needs name, flops, bandwidth, memory and link"),
         ('[{"name": "x", "colour": 1}]', "does not know colour"),
         ('[{"name": "x", "flops": -1, "bandwidth": 1, "memory": 1, "link": 1}]', "flops of the device kind 'x'"),
+        ('[{"name": "auto", "flops": 1, "bandwidth": 1, "memory": 1, "link": 1}]', "cannot be called 'auto'"),
+        ('[{"name": "x", "flops": 1, "bandwidth": 1, "memory": 1, "link": 1, "host": "no"}]', "true or false"),
+        ('[{"name": "x", "flops": 1, "bandwidth": 1, "memory": 1, "link": 1, "per_machine": 2.5}]', "a whole number"),
         ('[{"name": "x:y", "flops": 1, "bandwidth": 1, "memory": 1, "link": 1}]', "needs a name"),
         ('[{"name": "x", "flops": "1", "bandwidth": 1, "memory": 1, "link": 1}]', "flops of the device kind 'x'"),
     ],
@@ -96,3 +102,10 @@ def test_planning_needs_no_pytorch() -> None:
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert done.stdout == "False False\n"
+
+
+def test_the_first_devices() -> None:
+    devices = parse_devices("h200:2,rtx-4090:2")
+    assert [str(group) for count in (1, 3, 6) for group in first_devices(devices, count)] == [
+        "h200:1", "h200:2", "rtx-4090:1", "h200:2", "rtx-4090:4",
+    ]  # fmt: skip

@@ -261,3 +261,10 @@ def test_an_answer_takes_milliseconds(workload: Workload) -> None:
     began = time.process_time()
     plan(dataclasses.replace(workload, tick_rate=20.0), parse_devices("h200:1000"), players=1000)
     assert each < 0.05 and time.process_time() - began < 1.0
+
+
+def test_many_kinds_are_answered_soon(workload: Workload) -> None:
+    """Orders of all seven kinds would be 5040, each with many splits."""
+    began = time.process_time()
+    best = plan(workload, parse_devices("h100:2,a100:2,b200:2,h200:2,l40s:2,rtx-4090:2,rtx-3090:2"), players=5)[0]
+    assert best.meets and time.process_time() - began < 5

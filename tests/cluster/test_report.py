@@ -6,7 +6,7 @@ import json
 
 from dreamcade.cluster.calibration import ASSUMED, COUNTED, DATA_SHEET, FITTED, Calibration, Input, KindCalibration
 from dreamcade.cluster.devices import DeviceGroup, DeviceKind, parse_devices
-from dreamcade.cluster.report import curve, first_devices, report
+from dreamcade.cluster.report import curve, report
 from dreamcade.cluster.workload import Workload
 
 
@@ -69,8 +69,26 @@ def test_a_large_curve_has_few_points(workload: Workload) -> None:
     assert len(points) <= 66 and 100 in [count for count, _ in points] and points[-1][0] == 150
 
 
-def test_the_first_devices() -> None:
-    devices = parse_devices("h200:2,rtx-4090:2")
-    assert [str(group) for count in (1, 3, 6) for group in first_devices(devices, count)] == [
-        "h200:1", "h200:2", "rtx-4090:1", "h200:2", "rtx-4090:4",
-    ]  # fmt: skip
+def test_how_few_devices_are_enough(workload: Workload, kind: DeviceKind) -> None:
+    """Frames beyond the tick rate are of use to nobody: the fewest devices that carry all players are named."""
+    one = report(workload, (DeviceGroup(kind, 1),)).best
+    ticking = dataclasses.replace(workload, tick_rate=0.9 * one.fps)
+    for players in (1, 3):
+        asked = report(ticking, (DeviceGroup(kind, 12),), players=players)
+        (note,) = [one for one in asked.notes if one.startswith("enough for all players: toy:")]
+        fewest = int(note.removeprefix("enough for all players: toy:").partition(",")[0])
+        assert report(ticking, (DeviceGroup(kind, fewest),), players=players).best.meets
+        assert fewest == 1 or not report(ticking, (DeviceGroup(kind, fewest - 1),), players=players).best.meets
+    assert fewest > 1
+    exactly = report(ticking, (DeviceGroup(kind, fewest),), players=3)
+    assert not [note for note in exactly.notes if note.startswith("enough")]
+
+
+def test_what_is_not_counted_in_is_said(workload: Workload, kind: DeviceKind) -> None:
+    (note,) = report(dataclasses.replace(workload, tick_rate=25.0), (DeviceGroup(kind, 1),)).notes
+    left_out = "up to 40 ms until a tick begins, encoding on the processor, the network and the browser"
+    assert note == f"not counted in: {left_out}"
+    core = dataclasses.replace(kind, host=True)
+    known = Calibration("round", kinds={"toy": KindCalibration(encode_ms=1.0)})
+    (note,) = report(workload, (DeviceGroup(core, 1),), known).notes
+    assert note == "not counted in: the network and the browser"

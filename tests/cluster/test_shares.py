@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreamcade.cluster.shares import share_of, shares
+from dreamcade.cluster.shares import largest_share, share_of, shares
 from dreamcade.core.errors import BadInputError
 
 
@@ -18,6 +18,12 @@ def test_everything_once_and_evenly(sizes: tuple[int, int]) -> None:
     assert max(shares(total, parts)) - min(shares(total, parts)) <= 1
     taken = [i for part in range(parts) for i in range(total)[share_of(total, parts, part)]]
     assert taken == list(range(total))
+
+
+def test_the_largest_share() -> None:
+    for parts in range(1, 31):
+        assert largest_share(30, parts) == max(shares(30, parts)) / 30
+    assert largest_share(30, 31) == 1 / 30
 
 
 def test_the_first_rank_has_the_smaller_share() -> None:

@@ -11,7 +11,7 @@ from dreamcade.cluster.planner import predict
 from dreamcade.cluster.world_workload import world_workload
 from dreamcade.core.errors import BadInputError, UnknownNameError
 from dreamcade.evaluation import device_times
-from dreamcade.evaluation.device_times import calibrate_device, kind_called
+from dreamcade.evaluation.device_times import calibrate_device
 from dreamcade.server.encoding import encode_jpeg
 from dreamcade.world import World
 
@@ -49,17 +49,6 @@ def test_a_kind_of_one_s_own(tiny_world: World, tmp_path: Path) -> None:
         str(tmp_path / "toy"), encode_jpeg, device="cpu", kind="board", seconds=0.1, kinds=kinds
     )  # fmt: skip
     assert list(found.kinds) == ["board"] and found.of("board").dit_ms
-
-
-def test_kinds_by_the_device_s_own_name() -> None:
-    names = {
-        "NVIDIA GeForce RTX 4090": "rtx-4090", "NVIDIA H100 80GB HBM3": "h100", "NVIDIA H200": "h200",
-        "NVIDIA A100-SXM4-80GB": "a100", "NVIDIA B200": "b200", "NVIDIA GeForce RTX 3060": "rtx-3060",
-    }  # fmt: skip
-    for name, kind in names.items():
-        found = kind_called(name)
-        assert found is not None and found.name == kind
-    assert kind_called("Radeon RX 7900") is None
 
 
 def test_bad_input(tiny_world: World, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from dreamcade.cluster.devices import parse_devices
 from dreamcade.cluster.report import report
 from dreamcade.cluster.workload import Workload
 from dreamcade.evaluation.plan_plot import COLOURS, plot_plan, regime
-from dreamcade.evaluation.plan_table import plan_lines
 
 WORK = Workload(
     "round", 100, 50, tokens=120, heads=12, head_dim=8, depth=4, steps=2, context=4, attention="full",
@@ -32,18 +31,3 @@ def test_every_regime_has_a_colour() -> None:
         and regime("tick rate 25; behind it DiT") == "tick rate"
     )
     assert {regime(one.bottleneck) for one in report(WORK, parse_devices("h200:8")).plans} <= COLOURS.keys()
-
-
-def test_the_table_says_what_was_asked_and_what_is_best() -> None:
-    asked = report(dataclasses.replace(WORK, tick_rate=20.0), parse_devices("h200:6"), latency_ms=50.0)
-    lines = plan_lines(asked, 2)
-    assert "round at 100x50, 2 steps, 20 ticks a second, 30.0% of the frames extrapolated" in lines[0]
-    assert "within 50 ms on h200:6" in lines[0]
-    rows = [line for line in lines if asked.best.layout.split in line]
-    assert rows and f"{asked.best.fps:.1f}" in rows[0]
-    assert any("assumed" in line for line in lines)
-
-
-def test_what_nothing_meets_is_said() -> None:
-    asked = report(dataclasses.replace(WORK, tick_rate=1e4), parse_devices("h200:2"), latency_ms=0.01, players=2)
-    assert "no plan gives 2 players 10000 ticks a second within 0.01 ms" in plan_lines(asked, 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dreamcade.cluster.calibration import Calibration
+from dreamcade.cluster.calibration import Calibration, KindCalibration
 from dreamcade.cluster.devices import parse_devices
 from dreamcade.core.errors import BadInputError, UnknownNameError
 from dreamcade.evaluation.plan_subject import plan_subject
@@ -45,6 +45,15 @@ def test_a_world_from_its_folder(tiny_world: World, tmp_path: Path) -> None:
         plan_subject("paper-racing", OTHERS, str(file))
     with pytest.raises(BadInputError, match=r"are for the presets .* is a world"):
         plan_subject(str(tmp_path / "toy"), OTHERS, attention="full")
+
+
+def test_a_calibration_of_other_devices_only(tmp_path: Path) -> None:
+    """It would change nothing, and be named as what the plans rest on."""
+    file, known = tmp_path / "calibration.json", KindCalibration(dit_utilisation=0.4)
+    file.write_text(json.dumps(Calibration("", "here", {"cpu-core": known}).to_json()))
+    with pytest.raises(BadInputError, match="was measured on cpu-core, and says nothing of h200"):
+        plan_subject("paper-racing", parse_devices("h200:2"), str(file))
+    assert plan_subject("paper-racing", parse_devices("h200,cpu-core:2"), str(file)).calibration is not None
 
 
 def test_bad_input() -> None:

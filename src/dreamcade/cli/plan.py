@@ -11,9 +11,13 @@ import typer
 def plan(
     world: Annotated[str | None, typer.Argument(help="A shipped world, a folder or a hub id; or --preset.")] = None,
     preset: Annotated[str | None, typer.Option(help="paper-racing or paper-platformer.")] = None,
-    devices: Annotated[str, typer.Option(help="KIND:N by commas, as in h200:8,rtx-4090:2.")] = "",
+    devices: Annotated[
+        str, typer.Option(help="KIND:N by commas, as in h200:8,rtx-4090:2; or this machine's: auto, cpu:N, cuda:N.")
+    ] = "auto",
     players: Annotated[int, typer.Option(min=1, help="How many play at once.")] = 1,
-    latency: Annotated[float | None, typer.Option(help="Most milliseconds from an input to its pixels.")] = None,
+    latency: Annotated[
+        float | None, typer.Option(help="Most milliseconds from an input, once read, to its pixels.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, max=64, help="Denoising steps; none: the world's own.")] = None,
     attention: Annotated[str | None, typer.Option(help="Of a preset: factorised or full.")] = None,
     decoder: Annotated[str | None, typer.Option(help="Of a preset: convolutional or light.")] = None,
@@ -38,7 +42,7 @@ def plan(
 ) -> None:
     """Split devices between dynamics and decoder: the best plans, what they would bring, what holds them back.
 
-    Example: dreamcade plan --preset paper-racing --devices ascend-910c:8 --plot plan.png
+    Example: dreamcade plan racing --devices h100:8 --players 200 --latency 60
     """
     # Imported here: `dreamcade --help` needs no PyTorch.
     from dreamcade.core.errors import BadInputError
@@ -46,15 +50,14 @@ def plan(
 
     for file in filter(None, (json, plot, simulation_plot)):
         expect_writable(file)
-    if not devices:
-        raise BadInputError("a plan needs devices: --devices KIND:N by commas, as in --devices h200:8,rtx-4090:2")
     if (world is None) == (preset is None):
         raise BadInputError(
-            "a plan is for one world or one preset: dreamcade plan WORLD, or dreamcade plan --preset NAME"
+            "a plan is for one world or one preset: dreamcade plan racing, or dreamcade plan --preset paper-racing"
         )
-    from dreamcade.cluster.devices import KINDS, parse_devices, read_kinds
+    from dreamcade.cluster.devices import KINDS, read_kinds
+    from dreamcade.cluster.own_devices import asked_devices
 
-    there = parse_devices(devices, KINDS if device_kinds is None else read_kinds(device_kinds))
+    there = asked_devices(devices, KINDS if device_kinds is None else read_kinds(device_kinds))
     if plot:
         from dreamcade.evaluation.plan_plot import plot_plan  # before anything is counted: it needs an extra
     from dreamcade.cluster.report import report

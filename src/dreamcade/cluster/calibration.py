@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from dreamcade.cluster.figures import expect_figure, expect_text
 from dreamcade.core.config import JsonConfig
 from dreamcade.core.errors import BadInputError
 
@@ -15,6 +16,8 @@ FORMAT_VERSION = 1
 PAPER, FITTED, MEASURED, ASSUMED, COUNTED = "the paper", "fitted", "measured", "assumed", "counted"
 DATA_SHEET = "data sheet"
 """Where an input comes from."""
+DIVISORS = ("dit_utilisation", "dit_bandwidth", "decoder_utilisation", "decoder_bandwidth", "link")
+"""Of a kind's figures those that something is divided by, so that they must not be 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,15 @@ class KindCalibration(JsonConfig):
     steps: int = 0
 
     def __post_init__(self) -> None:
+        for name in (
+            "dit_utilisation", "dit_bandwidth", "decoder_utilisation", "decoder_bandwidth", "launch", "link",
+            "link_latency", "encode_ms", "dit_fixed_ms", "exchange_ms", "steps",
+        ):  # fmt: skip
+            if getattr(self, name) is not None:
+                expect_figure(f"{name} of a calibration", getattr(self, name), zero=name not in DIVISORS)
+        for name in ("batches", "dit_ms", "decoder_ms"):
+            for value in getattr(self, name):
+                expect_figure(f"each of {name} of a calibration", value, zero=False, whole=name == "batches")
         for times in (self.dit_ms, self.decoder_ms):
             if times and len(times) != len(self.batches):
                 raise BadInputError(
@@ -76,6 +88,14 @@ class Calibration:
     kinds: Mapping[str, KindCalibration] = field(default_factory=dict)
     skip: float | None = None
     inputs: tuple[Input, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("workload", "source"):
+            expect_text(f"{name} of a calibration", getattr(self, name))
+        if self.skip is not None:
+            expect_figure("skip of a calibration", self.skip)
+            if self.skip >= 1:
+                raise BadInputError(f"skip of a calibration is a share of frames, less than 1; got {self.skip:g}")
 
     def of(self, kind: str) -> KindCalibration:
         """What is known of a kind; nothing, where it was not calibrated."""
@@ -107,9 +127,9 @@ def read_calibration(file: Path) -> Calibration:
         data = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInputError(f"cannot read {file}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInputError(f"{file} is no valid JSON ({error})") from error
-    if not isinstance(data, dict) or not isinstance(data.get("format_version"), int):
+    if not isinstance(data, dict) or not isinstance(data.get("format_version"), int) or "plans" in data:
         raise BadInputError(f"{file} is no calibration; write one with: dreamcade bench calibrate WORLD --json FILE")
     if data["format_version"] > FORMAT_VERSION:
         raise BadInputError(

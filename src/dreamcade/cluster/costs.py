@@ -24,6 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dreamcade.cluster.rates import Rates
+from dreamcade.cluster.shares import largest_share
 from dreamcade.cluster.workload import Workload
 
 
@@ -57,17 +58,17 @@ class Cost:
 
 def token_share(workload: Workload, devices: int) -> float:
     """Of all tokens, on the device that has most."""
-    return -(-workload.tokens // devices) / workload.tokens
+    return largest_share(workload.tokens, devices)
 
 
 def head_share(workload: Workload, devices: int) -> float:
     """Of all heads, likewise."""
-    return -(-workload.heads // devices) / workload.heads
+    return largest_share(workload.heads, devices)
 
 
 def row_share(workload: Workload, strips: int) -> float:
     """Of the picture's rows, in the highest strip."""
-    return -(-workload.decoder_rows // strips) / workload.decoder_rows
+    return largest_share(workload.decoder_rows, strips)
 
 
 def pass_share(workload: Workload, devices: int) -> float:

@@ -11,12 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
 from dreamcade.codec.convolutional import MapAttention
-from dreamcade.kernels.traffic import OperatorTraffic
+from dreamcade.kernels.traffic import CountingMode, OperatorTraffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +33,33 @@ class Counted:
 def count(run: Callable[[], object]) -> Counted:
     """Runs it once for each figure, on `meta` tensors or real ones: products are only seen in attention that is done
     step by step, bytes only where it is one operator."""
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as flops:
+    with sdpa_kernel(SDPBackend.MATH), Products() as products:
         run()
     with OperatorTraffic() as operators:
         run()
     with Held() as held:
         run()
-    return Counted(flops.get_total_flops(), operators.traffic.bytes, held.operators, held.peak)
+    return Counted(products.flops, operators.traffic.bytes, held.operators, held.peak)
 
 
-class Held(TorchDispatchMode):
+class Products(CountingMode):
+    """Within it, `flops` is what PyTorch's own formulas say of every product and convolution. (Its `FlopCounterMode`
+    imports the compiler, which takes longer than all that is counted here.)"""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if (formula := flop_registry.get(func._overloadpacket)) is not None:
+            self.flops += formula(*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+class Held(CountingMode):
     """Within it, `peak` is the most bytes of new tensors that lived at once, and `operators` how many made any."""
 
     def __init__(self) -> None:

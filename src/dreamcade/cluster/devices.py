@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from dreamcade.cluster.figures import expect_figure, expect_text
 from dreamcade.core.config import JsonConfig
 from dreamcade.core.errors import BadInputError, UnknownNameError
 
 TERA, GIGA = 1e12, 1e9
 MICROSECOND = 1e-6
+RESERVED_NAMES = ("auto", "cpu", "cuda")
+"""That mean devices of this machine (`own_devices`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,15 @@ class DeviceKind(JsonConfig):
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or set(self.name) & set(":, "):
             raise BadInputError(f"a device kind needs a name without spaces, colons and commas; got {self.name!r}")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in ("name", "source", "host"):
-                continue
-            number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-            if not number or value < 0 or (value == 0 and field.name != "launch"):
-                raise BadInputError(f"{field.name} of the device kind {self.name!r} must be positive; got {value!r}")
+        if self.name in RESERVED_NAMES:
+            raise BadInputError(f"a device kind cannot be called {self.name!r}: that is this machine's own devices")
+        if not isinstance(self.host, bool):
+            raise BadInputError(f"host of the device kind {self.name!r} must be true or false; got {self.host!r}")
+        expect_text(f"source of the device kind {self.name!r}", self.source)
+        for name in (field.name for field in fields(self) if field.name not in ("name", "source", "host")):
+            whole = name == "per_machine"
+            called = f"{name} of the device kind {self.name!r}"
+            expect_figure(called, getattr(self, name), zero=name == "launch", whole=whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ def read_kinds(file: Path) -> dict[str, DeviceKind]:
         found = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInputError(f"cannot read {file}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInputError(f"{file} is no valid JSON ({error})") from error
     entries = [found] if isinstance(found, dict) else found
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -145,15 +150,19 @@ _FIELDS = "name, flops, bandwidth, memory and link"
 
 
 def parse_devices(text: str, kinds: Mapping[str, DeviceKind] = KINDS) -> tuple[DeviceGroup, ...]:
-    """`h200:8,rtx-4090:2` → the devices of each kind, in the order given; a kind alone is one device.
+    """`h200:8,rtx-4090:2` → the devices of each kind, in the order given; a kind alone is one device. In small letters
+    or large.
 
     Raises `UnknownNameError` with the nearest kind, and `BadInputError` for a number below 1 or no devices.
     """
     counts: dict[str, int] = {}
     for part in (piece.strip() for piece in text.split(",")):
         name, colon, number = (piece.strip() for piece in part.partition(":"))
-        if not name:
-            raise BadInputError(f"devices are given as KIND:N by commas, as in h200:8,rtx-4090:2; got {text!r}")
+        turned = re.fullmatch(r"(\d+)\s*[x×*]?\s*([a-zA-Z].*)?", part)
+        if not name or (turned and name not in kinds):
+            meant = f"; say {turned[2] or 'KIND'}:{turned[1]}" if turned else ""
+            raise BadInputError(f"devices are given as KIND:N by commas, as in h200:8,rtx-4090:2; got {text!r}{meant}")
+        name = name if name in kinds else name.lower()
         if name not in kinds:
             raise UnknownNameError("device kind", name, kinds)
         count = int(number) if number.isdecimal() else (0 if colon else 1)
@@ -169,3 +178,14 @@ MOST_DEVICES = 10_000
 def devices_text(devices: Sequence[DeviceGroup]) -> str:
     """The inverse of `parse_devices`."""
     return ",".join(map(str, devices))
+
+
+def first_devices(devices: Sequence[DeviceGroup], count: int) -> tuple[DeviceGroup, ...]:
+    """So many of them; more than there are, of the last kind."""
+    taken = list[DeviceGroup]()
+    for number, group in enumerate(devices):
+        more = count if number == len(devices) - 1 else min(count, group.count)
+        if more:
+            taken.append(DeviceGroup(group.kind, more))
+        count -= more
+    return tuple(taken)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from dreamcade.cluster.assessment import most
 from dreamcade.cluster.calibration import ASSUMED, COUNTED, DATA_SHEET, Calibration, Input
-from dreamcade.cluster.devices import DeviceGroup
+from dreamcade.cluster.devices import DeviceGroup, devices_text, first_devices
 from dreamcade.cluster.plan import Plan
 from dreamcade.cluster.planner import plan
-from dreamcade.cluster.rates import assumed_of
+from dreamcade.cluster.rates import assumed_of, rates_of
 from dreamcade.cluster.workload import Workload
+from dreamcade.core.errors import BadInputError
 
 NEARLY = 0.95
 """Of the best plan's frames a second, where fewer devices do."""
@@ -44,19 +46,58 @@ def second_thoughts(
     plans: Sequence[Plan], workload: Workload, devices: Sequence[DeviceGroup], calibration: Calibration | None = None,
     *, players: int = 1, latency_ms: float | None = None, decoding: str | None = None,
 ) -> list[str]:  # fmt: skip
-    """Where another plan than the first would be preferred, and why."""
+    """Where another plan than the first would be preferred, and why; and what no plan counts."""
     best, notes = plans[0], list[str]()
+
+    def again(workload: Workload, devices: Sequence[DeviceGroup]) -> list[Plan]:
+        return plan(workload, devices, calibration, players=players, latency_ms=latency_ms, decoding=decoding)
+
     if workload.skip:
-        never = dataclasses.replace(workload, skip=0.0)
-        asked = {"players": players, "latency_ms": latency_ms, "decoding": decoding}
-        notes += _without_extrapolation(best, plans, plan(never, devices, calibration, **asked))  # type: ignore[arg-type]
+        notes += _without_extrapolation(best, plans, again(dataclasses.replace(workload, skip=0.0), devices))
     soonest = min(plans, key=lambda one: (not one.meets, one.latency_ms))
     if soonest.latency_ms < NEARLY * best.latency_ms:
         notes.append(f"soonest: {plan_name(soonest)}, {soonest.latency_ms:.4g} ms at {soonest.fps:.1f} FPS")
+    if workload.tick_rate and best.meets:
+        notes += _enough(devices, lambda there: again(workload, there))
+    else:
+        notes += _nearly(best, plans)
+    return [*notes, *_left_out(workload, devices, calibration)]
+
+
+def _enough(devices: Sequence[DeviceGroup], plans_on: Callable[[Sequence[DeviceGroup]], list[Plan]]) -> list[str]:
+    """How few of the devices would do: frames beyond the tick rate are of use to nobody."""
+    there = sum(group.count for group in devices)
+
+    def falls_short(count: int) -> bool:
+        try:
+            return not plans_on(first_devices(devices, count))[0].meets
+        except BadInputError:  # too little memory
+            return True
+
+    fewest = 1 + most(falls_short, there - 1)
+    if fewest == there:
+        return []
+    taken = first_devices(devices, fewest)
+    one = plans_on(taken)[0]
+    return [
+        f"enough for all players: {devices_text(taken)}, as {plan_name(one)}: {one.fps:.1f} FPS, "
+        f"{one.latency_ms:.4g} ms, carries {one.carries}"
+    ]
+
+
+def _nearly(best: Plan, plans: Sequence[Plan]) -> list[str]:
     fewest = min((one for one in plans if one.meets == best.meets and one.fps >= NEARLY * best.fps), key=_size_of)
-    if fewest.devices < best.devices:
-        notes.append(f"nearly as many frames on {fewest.devices} devices: {plan_name(fewest)}, {fewest.fps:.1f} FPS")
-    return notes
+    if fewest.devices >= best.devices:
+        return []
+    return [f"nearly as many frames on {fewest.devices} devices: {plan_name(fewest)}, {fewest.fps:.1f} FPS"]
+
+
+def _left_out(workload: Workload, devices: Sequence[DeviceGroup], calibration: Calibration | None) -> list[str]:
+    """What an operator would take for counted in."""
+    wait = f"up to {1e3 / workload.tick_rate:.3g} ms until a tick begins, " if workload.tick_rate else ""
+    timed = all(one.kind.host and rates_of(one.kind, workload, calibration).encode for one in devices)
+    encoding = "" if timed else "encoding on the processor, "
+    return [f"not counted in: {wait}{encoding}the network and the browser"]
 
 
 def _without_extrapolation(best: Plan, plans: Sequence[Plan], without: Sequence[Plan]) -> list[str]:

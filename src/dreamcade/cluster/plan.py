@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dreamcade.cluster.figures import expect_figure, expect_text
 from dreamcade.cluster.layout import Layout
 from dreamcade.core.errors import BadInputError
 
@@ -71,11 +72,33 @@ class Plan:
         if missing or unknown:
             parts = [f"{what} {', '.join(keys)}" for what, keys in (("missing", missing), ("unknown", unknown)) if keys]
             raise BadInputError(f"wrong keys of a plan: {'; '.join(parts)}")
-        for name in ("dit_devices", "decoder_devices", "replicas"):
-            if not isinstance(data[name], int) or isinstance(data[name], bool):
-                raise BadInputError(f"{name} of a plan must be a whole number; got {data[name]!r}")
+        _expect_values(data)
         layout = Layout.from_json({name: data[name] for name in places})
+        if data.get("devices", layout.devices) != layout.devices:
+            raise BadInputError(f"a plan of {layout.devices} devices cannot have {data['devices']!r} in all")
         return cls(layout=layout, **{name: data[name] for name in fields})
+
+
+_COUNTS = ("dit_devices", "decoder_devices", "replicas", "players", "carries")
+_WORDS = ("decoding", "bottleneck")
+_SWITCHES = ("shared", "meets")
+_KINDS = ("dit_kinds", "decoder_kinds")
+
+
+def _expect_values(data: Mapping[str, Any]) -> None:
+    """Raises `BadInputError` for a value that is of another type than a plan's."""
+    for name in _WORDS:
+        expect_text(f"{name} of a plan", data[name])
+    for name in _SWITCHES:
+        if not isinstance(data[name], bool):
+            raise BadInputError(f"{name} of a plan must be true or false; got {data[name]!r}")
+    for name in _KINDS:
+        if not isinstance(data[name], dict):
+            raise BadInputError(f"{name} of a plan must be devices by kind; got {data[name]!r}")
+        for kind, count in data[name].items():
+            expect_figure(f"{kind} in {name} of a plan", count, whole=True)
+    for name in sorted(set(data) - {"devices", *_WORDS, *_SWITCHES, *_KINDS}):
+        expect_figure(f"{name} of a plan", data[name], whole=name in _COUNTS)
 
 
 def read_plan(file: str | Path) -> Plan:
@@ -89,11 +112,11 @@ def read_plan(file: str | Path) -> Plan:
         data = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInputError(f"cannot read the plan {file}: {error.strerror or error}; {how}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInputError(f"{file} is no plan: no valid JSON ({error}); {how}") from error
     plans = data.get("plans") if isinstance(data, dict) else None
     version = data.get("format_version") if isinstance(data, dict) else None
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if isinstance(version, int | float) and version > FORMAT_VERSION:
         raise BadInputError(
             f"{file} is a plan of format version {version}, and this build reads {FORMAT_VERSION}; "
             "upgrade with: pip install --upgrade dreamcade"

@@ -7,7 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from dreamcade.cluster.assessment import Assessment, Placed, Question, assess, in_time, plan_of, shortage
+from dreamcade.cluster.assessment import Assessment, Placed, Question, assess, beyond, plan_of, shortage
 from dreamcade.cluster.calibration import Calibration
 from dreamcade.cluster.costs import drawing_cost, dynamics_cost
 from dreamcade.cluster.devices import DeviceGroup, devices_text
@@ -19,6 +19,8 @@ from dreamcade.core.errors import BadInputError
 
 MOST_PER_STAGE = 32
 """Devices of one stage of one pipeline that are considered; more players get more pipelines."""
+MOST_MIXED = 3
+"""Kinds that one pipeline is spread over at most: all orders of seven would be 24 times as many rows of devices."""
 MOST_PLANS = 64
 DIGITS = 6
 """Frames a second and milliseconds that differ by less are the same."""
@@ -31,8 +33,9 @@ def plan(
     workload: Workload, devices: Sequence[DeviceGroup], calibration: Calibration | None = None, *, players: int = 1,
     latency_ms: float | None = None, decoding: str | None = None, overlap: float = 0.0,
 ) -> list[Plan]:  # fmt: skip
-    """The best plans for `players` of a workload, best first: those that meet the latency objective and the tick rate,
-    then by frames a second, then by latency, then by fewer devices. Not all devices need be used.
+    """The best plans for `players` of a workload, best first: those that meet the latency objective and the tick rate
+    (where none does, those that come closest), then by frames a second, then by latency, then by fewer devices. Not all
+    devices need be used.
 
     `decoding` round-robin or spatial only; `overlap`: share of exchanges that is hidden behind computing. Raises
     `BadInputError` for no players or a bad share, and where nothing fits the devices' memory, saying what is short and
@@ -108,11 +111,15 @@ def _question(workload: Workload, players: int, latency_ms: float | None, overla
 
 def _refuse(workload: Workload, devices: Sequence[DeviceGroup], players: int, missing: str) -> None:
     who = "one player" if players == 1 else f"{players} players"
-    raise BadInputError(f"{workload.name} for {who} does not fit {devices_text(devices)}: {missing}")
+    fewer = "" if players == 1 else "for fewer players, or "
+    raise BadInputError(
+        f"{workload.name} for {who} does not fit {devices_text(devices)}: {missing}; plan "
+        f"{fewer}with more or larger devices"
+    )
 
 
-def _rank(question: Question, placed: Placed, found: Assessment) -> tuple[bool, float, float, int, int, str]:
-    late = not in_time(question, found)
+def _rank(question: Question, placed: Placed, found: Assessment) -> tuple[float, float, float, int, int, str]:
+    late = max(1.0, round(beyond(question, found), DIGITS))
     fps, latency = round(1 / found.tick, DIGITS), round(1e3 * found.latency, DIGITS)
     return late, -fps, latency, placed.layout.devices, placed.layout.dit_devices, placed.layout.decoding
 
@@ -151,7 +158,7 @@ def _compositions(workload: Workload, pool: Pool) -> Iterator[tuple[Pool, Pool |
 def _mixed(pool: Pool, most_dit: int) -> Iterator[tuple[Pool, Pool]]:
     """Those of one pipeline in which a stage is spread over kinds: the dynamics takes from one end of a row of all
     devices, the decoder from where it ends."""
-    for order in itertools.permutations(pool):
+    for order in itertools.permutations(pool, min(len(pool), MOST_MIXED)):
         row = [kind for kind in order for _ in range(pool[kind])]
         for n in range(1, min(most_dit, len(row) - 1) + 1):
             for end in range(n + 1, min(n + MOST_PER_STAGE, len(row)) + 1):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dreamcade.cluster.calibration import Calibration, Input
-from dreamcade.cluster.devices import DeviceGroup, devices_text
+from dreamcade.cluster.devices import DeviceGroup, devices_text, first_devices
 from dreamcade.cluster.explanation import inputs_of, second_thoughts
 from dreamcade.cluster.plan import FORMAT_VERSION, Plan
 from dreamcade.cluster.planner import plan
@@ -76,14 +75,3 @@ def curve(asked: PlanReport, decoding: str | None = None) -> list[tuple[int, Pla
             continue
         points.append((count, plans[0]))
     return points
-
-
-def first_devices(devices: Sequence[DeviceGroup], count: int) -> tuple[DeviceGroup, ...]:
-    """So many of them; more than there are, of the last kind."""
-    taken = list[DeviceGroup]()
-    for number, group in enumerate(devices):
-        more = count if number == len(devices) - 1 else min(count, group.count)
-        if more:
-            taken.append(DeviceGroup(group.kind, more))
-        count -= more
-    return tuple(taken)

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from dreamcade.cluster.byte_buffers import ByteBuffers
 from dreamcade.cluster.process_group import Group
 from dreamcade.cluster.shares import share_of, shares
 from dreamcade.core.errors import BadInputError
@@ -45,7 +46,7 @@ class Ulysses:
         self._group = group
         self._lengths, self._counts = shares(tokens, group.size), shares(heads, group.size)
         self.tokens, self.heads = share_of(tokens, group.size, group.rank), share_of(heads, group.size, group.rank)
-        self._buffers: dict[tuple[str, torch.device], Tensor] = {}
+        self._buffers = ByteBuffers()
 
     def own(self, x: Tensor) -> Tensor:
         """All tokens `[…, L, D]` → this rank's, a view."""
@@ -72,7 +73,7 @@ class Ulysses:
         row = x.shape[2] * batch * size
         shapes = [(length, batch, parts, heads, channels) for heads in self._counts]
         sizes = [length * batch * parts * heads * channels * size for heads in self._counts]
-        received = self._buffer("received", sum(sizes), x.device)
+        received = self._buffers.take("received", sum(sizes), x.device)
         self._group.all_to_all(received, _bytes(sent), sizes, [row * n for n in self._lengths])
         arrived = zip(torch.split(received, sizes), shapes, strict=True)
         pieces = [piece.view(x.dtype).view(shape) for piece, shape in arrived]
@@ -91,19 +92,11 @@ class Ulysses:
     def _packed(self, pieces: Sequence[Tensor]) -> Tensor:
         """Tensors one after the other, as bytes."""
         size = pieces[0].element_size()
-        packed = self._buffer("sent", sum(piece.numel() for piece in pieces) * size, pieces[0].device)
+        packed = self._buffers.take("sent", sum(piece.numel() for piece in pieces) * size, pieces[0].device)
         places = torch.split(packed.view(pieces[0].dtype), [piece.numel() for piece in pieces])
         for place, piece in zip(places, pieces, strict=True):
             place.view(piece.shape).copy_(piece)
         return packed
-
-    def _buffer(self, name: str, size: int, device: torch.device) -> Tensor:
-        """Bytes uint8 `[size]`, the beginning of what was kept under this name."""
-        kept = self._buffers.get((name, device))
-        if kept is None or len(kept) < size:
-            with torch.inference_mode(False):  # also for who calls outside of it later
-                kept = self._buffers[name, device] = torch.empty(size, dtype=torch.uint8, device=device)
-        return kept[:size]
 
     def _expect(self, x: Tensor, length: int, parts: int, heads: int) -> tuple[int, int, int]:
         """B, tokens and channels of a head."""

@@ -17,6 +17,11 @@ def shares(total: int, parts: int) -> tuple[int, ...]:
     return tuple(even + (part >= parts - over) for part in range(parts))
 
 
+def largest_share(total: int, parts: int) -> float:
+    """Of all, what the part with most has: `max(shares(total, parts)) / total`, or 1 / total where parts are more."""
+    return -(-total // parts) / total
+
+
 def share_of(total: int, parts: int, part: int) -> slice:
     """Where share number `part` (from 0) lies."""
     sizes = shares(total, parts)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
+from dreamcade.cluster.byte_buffers import ByteBuffers
 from dreamcade.cluster.process_group import Group
 from dreamcade.cluster.shares import shares
 from dreamcade.cluster.strip_costs import aligned
@@ -22,7 +22,7 @@ def strips_of(group: Group, height: int) -> Strips:
 
 
 class GroupExchange:
-    """`codec.strips.Exchange` between the ranks of a group: what a rank has for another goes in one message, and all
+    """`codec.strips.RowExchange` between the ranks of a group: what a rank has for another goes in one message, and all
     messages of a call are under way at once. Numbers of any type are sent as the bytes that they are.
 
     Buffers are kept, so that a frame allocates nothing; for a CUDA graph run what is captured once before. One thread
@@ -31,7 +31,7 @@ class GroupExchange:
 
     def __init__(self, group: Group) -> None:
         self._group = group
-        self._buffers: dict[tuple[str, torch.device], Tensor] = {}
+        self._buffers = ByteBuffers()
 
     @property
     def index(self) -> int:
@@ -66,20 +66,12 @@ class GroupExchange:
                     taken[self.index + rank].append(border)
         sizes = [sum(aligned(part.nbytes) for part in parts) for parts in given]
         device = next(part.device for parts in given for part in parts)
-        sent, received = (self._buffer(name, sum(sizes), device) for name in ("sent", "received"))
+        sent, received = (self._buffers.take(name, sum(sizes), device) for name in ("sent", "received"))
         for place, part in _places(sent, given):
             place.copy_(part)
         self._group.all_to_all(received, sent, sizes, sizes)
         for place, part in _places(received, taken):
             part.copy_(place)
-
-    def _buffer(self, name: str, size: int, device: torch.device) -> Tensor:
-        """Bytes uint8 `[size]`, the beginning of what was kept under this name."""
-        kept = self._buffers.get((name, device))
-        if kept is None or len(kept) < size:
-            with torch.inference_mode(False):  # also for who calls outside of it later
-                kept = self._buffers[name, device] = torch.empty(size, dtype=torch.uint8, device=device)
-        return kept[:size]
 
 
 def _places(message: Tensor, parts: Sequence[Sequence[Tensor]]) -> list[tuple[Tensor, Tensor]]:

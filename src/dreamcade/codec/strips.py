@@ -6,7 +6,7 @@ zeros at the picture's edge, as padding has it). Group norm is about the whole m
 and the measures are merged. Attention looks at every pixel: keys and values are gathered, each strip asks for its own.
 Everything else (1×1 convolutions, upsampling, folding) stays within a row of latent cells.
 
-Who the others are, and how numbers get there, is an `Exchange`'s to know.
+Who the others are, and how numbers get there, is a `RowExchange`'s to know.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Rows:
     below: Tensor | None
 
 
-class Exchange(Protocol):
+class RowExchange(Protocol):
     """One of `count` decoders, which all call the same functions in the same order; `index` 0 has the top strip."""
 
     @property
@@ -75,7 +75,7 @@ class Strips:
     Maps are `[N, C, own, W]`, or *framed*: with the neighbours' rows at their ends. Networks may have enlarged them.
     """
 
-    exchange: Exchange = field(default_factory=Alone)
+    exchange: RowExchange = field(default_factory=Alone)
     rows: tuple[int, ...] = (1,)
     _counts: dict[tuple[torch.dtype, torch.device], Tensor] = field(default_factory=dict, repr=False, compare=False)
 

@@ -11,6 +11,7 @@ import torch
 from dreamcade.cluster.calibration import MEASURED, Calibration, Input, KindCalibration
 from dreamcade.cluster.devices import KINDS, DeviceKind
 from dreamcade.cluster.gloo_times import gloo_times
+from dreamcade.cluster.own_devices import CORE, kind_called
 from dreamcade.cluster.workload import Workload
 from dreamcade.cluster.world_workload import world_workload
 from dreamcade.core.device import resolve_device
@@ -130,7 +131,7 @@ def _calibration(
             dit_ms=tuple(times[f"{PASS} {batch}"] for batch in subject.batches),
             decoder_ms=tuple(times[f"{DRAW} {batch}"] for batch in subject.batches),
         )  # fmt: skip
-    inputs = [Input(f"{stage}, players", f"{ms:.3g} ms", MEASURED, work.name) for stage, ms in times.items()]
+    inputs = [Input(_timed(stage), f"{ms:.3g} ms", MEASURED, work.name) for stage, ms in times.items()]
     inputs += [
         Input(f"{kind.name}: {stage} utilisation", f"{share:.1%}", MEASURED, "of the data sheet's FLOP/s")
         for stage, share in zip(("dit", "decoder"), of_peak, strict=True)
@@ -142,6 +143,12 @@ def _calibration(
     return Calibration(name, f"measured on {machine}", {kind.name: found}, None, tuple(inputs))
 
 
+def _timed(run: str) -> str:
+    """`pass 2` → pass of 2 players."""
+    stage, _, players = run.partition(" ")
+    return f"{stage} of {players} player{'s' * (players != '1')}" if players else f"{stage} of a frame"
+
+
 def _kind(device: torch.device, name: str | None, kinds: Mapping[str, DeviceKind]) -> DeviceKind:
     """As asked for, or what the device's own name says."""
     if name is not None:
@@ -149,15 +156,9 @@ def _kind(device: torch.device, name: str | None, kinds: Mapping[str, DeviceKind
             raise UnknownNameError("device kind", name, kinds)
         return kinds[name]
     if device.type == "cpu":
-        return kinds["cpu-core"]
+        return kinds[CORE]
     called = torch.cuda.get_device_name(device)
     found = kind_called(called, kinds)
     if found is None:
         raise BadInputError(f"{called!r} is of no known kind; say which is nearest with --kind: {', '.join(kinds)}")
     return found
-
-
-def kind_called(name: str, kinds: Mapping[str, DeviceKind] = KINDS) -> DeviceKind | None:
-    """The kind of `NVIDIA GeForce RTX 4090` or `NVIDIA H200`; None if there is none."""
-    words = name.lower().replace("-", " ").split()
-    return next((kind for kind in kinds.values() if set(kind.name.split("-")) <= set(words)), None)

@@ -43,7 +43,7 @@ def plan_subject(
     extrapolated; nothing said: the calibration's, or none.
 
     Raises `UnknownNameError` or `WorldError` as `World.load`; `BadInputError` for attention or decoder of a world, a
-    share that is none, and a calibration that cannot be read or is of another workload.
+    share that is none, and a calibration that cannot be read, or is of another workload or other devices only.
     """
     if name in PAPER_PRESETS:
         subject = _preset(name, devices, calibration, steps, attention, decoder)
@@ -53,7 +53,7 @@ def plan_subject(
         )
     else:
         workload = world_workload(World.load(name), steps)
-        subject = PlanSubject(workload, _read(calibration, workload))
+        subject = PlanSubject(workload, _read(calibration, workload, devices))
     return dataclasses.replace(subject, workload=_skipping(subject, skip), calibration=_told(subject.calibration, skip))
 
 
@@ -67,13 +67,19 @@ def _preset(
     if calibration is None and as_played and any(group.kind.name == PAPER_KIND for group in devices):
         fitted, published = paper_calibration(preset), published_fps(preset)
         return PlanSubject(workload, fitted, lambda plans: paper_notes(preset, workload, plans), published)
-    return PlanSubject(workload, _read(calibration, workload))
+    return PlanSubject(workload, _read(calibration, workload, devices))
 
 
-def _read(calibration: str | None, workload: Workload) -> Calibration | None:
+def _read(calibration: str | None, workload: Workload, devices: Sequence[DeviceGroup]) -> Calibration | None:
     if calibration is None or calibration == NO_CALIBRATION:
         return None
     found = read_calibration(Path(calibration))
+    kinds = [group.kind.name for group in devices]
+    if found.kinds and not set(kinds) & set(found.kinds):
+        raise BadInputError(
+            f"{calibration} was measured on {', '.join(found.kinds)}, and says nothing of {', '.join(kinds)}; measure "
+            "there, or leave --calibration out"
+        )
     if found.workload and not times_hold(found, workload):
         raise BadInputError(
             f"{calibration} was measured with {found.workload}, not with {workload.name}; measure it with: "

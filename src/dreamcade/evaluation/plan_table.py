@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 
+from dreamcade.cluster.assessment import BEHIND, SHARED
 from dreamcade.cluster.devices import devices_text
-from dreamcade.cluster.explanation import kinds_text
+from dreamcade.cluster.explanation import kinds_text, plan_name
 from dreamcade.cluster.plan import Plan
 from dreamcade.cluster.report import PlanReport
 
-_COLUMNS = (
-    "split", "decoding", "pipelines", "devices", "FPS", "without\nextrapolation", "latency\nms", "DiT\nms",
-    "exchange\nms", "decoder\nms", "GB a device\nDiT, decoder", "carries\nplayers", "held back by",
-)  # fmt: skip
+WIDTH = 100
+"""Characters that lines are kept to; names of mixed devices may need more."""
+MOST_WIDTH = 200
 
 
 def plan_lines(asked: PlanReport, top: int) -> list[str]:
     """The question, the best plan and its runners-up, where others would be preferred, and what all of it rests on."""
     return [
-        _question(asked), "", *_printed(_plans(asked, top)), *_unmet(asked), "",
-        *(f"- {note}" for note in asked.notes), *[""] * bool(asked.notes), *_printed(_inputs(asked)),
+        *textwrap.wrap(_question(asked), WIDTH), "", *_printed(_plans(asked, top), MOST_WIDTH), *_unmet(asked), "",
+        *_noted(asked.notes), *[""] * bool(asked.notes), *_printed(_inputs(asked), WIDTH),
     ]  # fmt: skip
+
+
+def _noted(notes: Sequence[str]) -> list[str]:
+    wrapped = (textwrap.wrap(note, WIDTH, initial_indent="- ", subsequent_indent="  ") for note in notes)
+    return [line for lines in wrapped for line in lines]
 
 
 def _question(asked: PlanReport) -> str:
@@ -41,41 +49,62 @@ def _unmet(asked: PlanReport) -> list[str]:
     if asked.best.meets:
         return []
     wanted = [f"{asked.workload.tick_rate:g} ticks a second"] if asked.workload.tick_rate else []
-    wanted += [f"{asked.latency_ms:g} ms"] if asked.latency_ms else []
-    return ["", f"no plan gives {asked.players} player{'s' * (asked.players != 1)} {' within '.join(wanted)}"]
+    wanted += [f"pixels within {asked.latency_ms:g} ms"] if asked.latency_ms else []
+    who = f"{asked.players} player{'s' * (asked.players != 1)}"
+    return ["", f"no plan gives {who} {' and '.join(wanted)}; the first one comes closest"]
 
 
 def _plans(asked: PlanReport, top: int) -> Table:
-    several = len(asked.devices) > 1
-    table = Table(*_COLUMNS, box=None)
-    for number, one in enumerate(asked.plans[:top]):
-        table.add_row(*_row(one, asked, several), style="bold" if number == 0 else None)
+    """Columns that say something of this question, only."""
+    shown = asked.plans[:top]
+    rows = [_row(one, asked) for one in shown]
+    columns = [name for name in rows[0] if any(row[name] for row in rows)]
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
+    for number, row in enumerate(rows):
+        table.add_row(*(row[name] for name in columns), style="bold" if number == 0 else None)
     return table
 
 
-def _row(one: Plan, asked: PlanReport, several: bool) -> tuple[str, ...]:
-    layout = one.layout
-    split = layout.split + (f" ({kinds_text(one)})" if several else "")
-    held = (one.dit_memory,) if layout.shared else (one.dit_memory, one.decoder_memory)
-    without = f"{one.fps_without_extrapolation:.1f}" if asked.workload.skip else ""
-    return (
-        split, "" if layout.decoder_devices == 1 else layout.decoding, str(layout.replicas), str(one.devices),
-        f"{one.fps:.1f}", without, f"{one.latency_ms:.3g}", f"{one.dit_ms:.3g}",
-        f"{one.exchange_ms:.2g}" if one.exchange_ms else "", f"{one.decoder_ms:.3g}",
-        ", ".join(f"{size / 1e9:.3g}" for size in held),
-        str(one.carries) if asked.workload.tick_rate else "", one.bottleneck,
-    )  # fmt: skip
+def _row(one: Plan, asked: PlanReport) -> dict[str, str]:
+    held = (one.dit_memory,) if one.layout.shared else (one.dit_memory, one.decoder_memory)
+    return {
+        "plan": plan_name(one),
+        "of": kinds_text(one) if len(asked.devices) > 1 else "",
+        "devices": str(one.devices),
+        "FPS": f"{one.fps:.1f}",
+        "none\nskipped": f"{one.fps_without_extrapolation:.1f}" if asked.workload.skip else "",
+        "latency\nms": _number(one.latency_ms),
+        "DiT\nms": _number(one.dit_ms),
+        "exchange\nof it": _number(one.exchange_ms) if one.exchange_ms else "",
+        "decoder\nms": _number(one.decoder_ms),
+        "GB each,\nDiT, decoder": ", ".join(_number(size / 1e9) for size in held),
+        "carries\nplayers": str(one.carries) if asked.workload.tick_rate else "",
+        "held back by": _held_back(one),
+    }
+
+
+def _held_back(one: Plan) -> str:
+    """In fewer words: that one device does both is seen from the plan's name, that frames come sooner than ticks from
+    the FPS."""
+    words = one.bottleneck.removesuffix(SHARED)
+    tick, behind, after = words.partition(BEHIND)
+    return f"tick rate, {after}" if behind else tick
+
+
+def _number(value: float) -> str:
+    """Three digits, or all that are before the point."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _inputs(asked: PlanReport) -> Table:
-    table = Table("input", "value", "from", "", box=None)
+    table = Table("input", "value", "from", "", box=None, padding=(0, 2, 0, 0))
     for one in asked.inputs:
         table.add_row(one.name, one.value, one.origin, one.how)
     return table
 
 
-def _printed(table: Table) -> list[str]:
-    console = Console(width=200)
+def _printed(table: Table, width: int) -> list[str]:
+    console = Console(width=width)
     with console.capture() as capture:
         console.print(table)
     return [line.rstrip() for line in capture.get().splitlines()]

@@ -60,7 +60,16 @@ class Traffic:
         )
 
 
-class OperatorTraffic(TorchDispatchMode):
+class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every operator that is run within it, and is never compiled: then PyTorch need not import its compiler to
+    leave it alone, which takes seconds."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+
+class OperatorTraffic(CountingMode):
     """Within it, `traffic` grows by what each of PyTorch's operators reads and writes.
 
     A map is a tensor of four dimensions that is not a `Parameter`. Views cost nothing; attention is one operator that
