@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dreamcade.cluster.devices import parse_devices
+from dreamcade.cluster.layout import Decoding
 from dreamcade.cluster.planner import plan
 from dreamcade.cluster.world_workload import world_workload
 from dreamcade.world import World
@@ -30,3 +31,14 @@ def test_other_steps(tiny_world: World) -> None:
 
 def test_it_can_be_planned_for(tiny_world: World) -> None:
     assert plan(world_workload(tiny_world), parse_devices("cpu-core:2"))[0].meets
+
+
+def test_what_a_processor_compiles_whole_is_not_divided_among_cores(tiny_world: World) -> None:
+    work, cores = world_workload(tiny_world), parse_devices("cpu-core:4")
+    layouts = [found.layout for found in plan(work, cores)]
+    assert {layout.split for layout in layouts} >= {"1", "1+1", "1+2", "1+3"}
+    assert all(layout.dit_devices == 1 and layout.decoding == Decoding.ROUND_ROBIN for layout in layouts)
+    assert any(found.layout.decoding == Decoding.SPATIAL for found in plan(work, cores, decoding="spatial"))
+    on_gpus = plan(work, parse_devices("h200:4"))
+    assert any(found.layout.dit_devices > 1 for found in on_gpus)
+    assert any(found.layout.decoding == Decoding.SPATIAL for found in on_gpus)

@@ -37,7 +37,8 @@ def plan(
     (where none does, those that come closest), then by frames a second, then by latency, then by fewer devices. Not all
     devices need be used.
 
-    `decoding` round-robin or spatial only; `overlap`: share of exchanges that is hidden behind computing. Raises
+    `decoding` round-robin or spatial only (none: either, but what a processor compiles whole is not divided among
+    cores); `overlap`: share of exchanges that is hidden behind computing. Raises
     `BadInputError` for no players or a bad share, and where nothing fits the devices' memory, saying what is short and
     by how much.
     """
@@ -136,8 +137,12 @@ def placements(
     replicas, all alike, as there is room and players for."""
     kinds = {group.kind.name: rates_of(group.kind, question.workload, calibration) for group in devices}
     pool = {group.kind.name: group.count for group in devices}
+    whole = {group.kind.name for group in devices if group.kind.host and question.workload.whole_on_hosts}
     for dit, decoder in _compositions(question.workload, pool):
-        for layout in _layouts(question, pool, dit, decoder, decodings):
+        if sum(dit.values()) > 1 and whole & set(dit):
+            continue
+        strips = not (len(decodings) > 1 and whole & set(decoder or {}))  # unless nothing else was asked for
+        for layout in _layouts(question, pool, dit, decoder, decodings if strips else decodings[:1]):
             yield _placed(question, layout, kinds, dit, decoder)
 
 

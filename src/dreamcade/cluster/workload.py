@@ -68,6 +68,9 @@ class Workload(JsonConfig):
     """Frames a second that a player is to get; 0: as many as there are."""
     skip: float = 0.0
     """Share of frames whose passes are left out, since their latents are extrapolated."""
+    whole_on_hosts: bool = False
+    """Whether a processor runs its networks compiled whole: a share of a pass, or a strip, would be plain PyTorch,
+    which takes longer than all of it."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

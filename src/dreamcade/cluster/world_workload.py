@@ -55,6 +55,7 @@ def _workload(
         halo_bytes=borders.bytes, halo_exchanges=borders.exchanges, decoder_reductions=borders.reductions,
         decoder_gather_bytes=borders.gathered,
         tick_rate=tick_rate,
+        whole_on_hosts=True,
     )  # fmt: skip
 
 

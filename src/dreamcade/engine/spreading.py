@@ -75,10 +75,7 @@ def planner_of(world: World, devices: Sequence[str], steps: int) -> Replan:
     kind, workload = KINDS[kinds.pop()], aside(lambda: world_workload(world, steps))
 
     def best(count: int) -> Layout:
-        layouts = [found.layout for found in plan(workload, [DeviceGroup(kind, count)])]
-        if kind.host:  # its networks are compiled whole: what is shared runs one operation after the other
-            layouts = [one for one in layouts if one.dit_devices == 1 and one.decoding != Decoding.SPATIAL]
-        return layouts[0]
+        return plan(workload, [DeviceGroup(kind, count)])[0].layout
 
     return best
 

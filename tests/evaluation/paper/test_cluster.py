@@ -79,8 +79,10 @@ def test_inputs_say_what_is_the_paper_s_and_what_is_fitted() -> None:
 
 def test_notes_stand_beside_the_paper_s_figures() -> None:
     notes = " ".join(paper_notes(RACING, paper_workload(RACING), plans(skipping=True)))
-    assert "5+3: 19.4 FPS before extrapolation, by the paper 19.4; with it 26.4, by the paper 26.4" in notes
-    assert "3+5: 16.6 FPS before extrapolation, by the paper 16.6; with it 22.6" in notes
+    assert (
+        "5+3: 19.4 FPS before extrapolation, fitted to the paper's 19.4; with it 26.4, fitted to the paper's" in notes
+    )
+    assert "3+5: 16.6 FPS before extrapolation, fitted to the paper's 16.6; with it 22.6" in notes
     assert "how many steps the paper takes is not known" in notes and "the paper's split" not in notes
     calibration = paper_calibration(PLATFORMER)
     work = dataclasses.replace(paper_workload(PLATFORMER), skip=calibration.skip or 0.0)

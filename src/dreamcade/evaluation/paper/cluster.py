@@ -83,8 +83,8 @@ def paper_notes(preset: PaperPreset, workload: Workload, plans: list[Plan]) -> l
         published = PAPER_FPS.get(key) if preset.name == REPORTED else None
         if published and plan.layout.replicas == 1 and plan.layout.decoding == "round-robin":
             notes.append(
-                f"{plan.layout.split}: {plan.fps_without_extrapolation:.1f} FPS before extrapolation, by the paper "
-                f"{published:g}; with it {plan.fps:.1f}" + _after(preset, key)
+                f"{plan.layout.split}: {plan.fps_without_extrapolation:.1f} FPS before extrapolation, fitted to the "
+                f"paper's {published:g}; with it {plan.fps:.1f}" + _after(preset, key)
             )
     fit = fit_paper(preset)
     notes += _other_split(plans, fit)
@@ -116,7 +116,7 @@ def _other_split(plans: list[Plan], fit: Fit) -> list[str]:
 
 
 def _after(preset: PaperPreset, key: tuple[int, int]) -> str:
-    return f", by the paper {preset.paper_fps:g}" if key == PAPER_SPLIT else ""
+    return f", fitted to the paper's {preset.paper_fps:g}" if key == PAPER_SPLIT else ""
 
 
 def _pixels(preset: PaperPreset) -> float:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
+from dreamcade.cluster.counting import Products
 from dreamcade.codec.codec import Codec
 from dreamcade.codec.convolutional import ConvolutionalDecoder
 from dreamcade.codec.decoder_traffic import decoder_traffic
@@ -105,11 +105,11 @@ def drawing_work(preset: PaperPreset, decoder: str) -> dict[str, StageWork]:
 def _light_work(preset: PaperPreset) -> StageWork:
     with torch.device("meta"):
         latents, codec = torch.empty(1, *preset.latent_shape, dtype=DTYPE), Codec(preset.light()).to(DTYPE)
-        with OperatorTraffic() as operators, FlopCounterMode(display=False) as counter:
+        with OperatorTraffic() as operators, Products() as counter:
             cells = codec.decode_cells(latents)
     weights = sum(part.nbytes for module in (codec.decoder, codec.detail) if module for part in module.parameters())
     least = weights + latents.nbytes + cells.nbytes
-    return StageWork(counter.get_total_flops(), operators.traffic.bytes, least)
+    return StageWork(counter.flops, operators.traffic.bytes, least)
 
 
 def _convolutional_work(preset: PaperPreset) -> StageWork:
@@ -117,16 +117,16 @@ def _convolutional_work(preset: PaperPreset) -> StageWork:
     with torch.device("meta"):
         latents = torch.empty(1, *preset.latent_shape, dtype=DTYPE)
         plain, launches = ConvolutionalDecoder(preset.convolutional()).to(DTYPE), _Launches()
-        with FlopCounterMode(display=False) as counter:
+        with Products() as counter:
             frames = plain(latents)
-        with FlopCounterMode(display=False) as between:  # attention, which is no launch of ours
+        with Products() as between:  # attention, which is no launch of ours
             FusedDecoder(plain, launches)(latents)
     stages = decoder_traffic(preset.convolutional(), *preset.latent_shape[1:], dtype=DTYPE)
     return StageWork(
-        launches.flops + between.get_total_flops(),
+        launches.flops + between.flops,
         sum(stage.fused.bytes for stage in stages),
         weight_bytes(plain) + latents.nbytes + frames.nbytes,
-        counter.get_total_flops(),
+        counter.flops,
         sum(stage.unfused.bytes for stage in stages),
     )
 
