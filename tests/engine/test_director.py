@@ -38,7 +38,7 @@ class Rig:
         self.session = self.engine.open_session(seed=5)
         self.twin = self.twin_engine.open_session(seed=5)
         self.shown: list[EncodedFrame] = []
-        self.handle = self.loop.attach(self.session, self.shown.append, self._fail, modes)
+        self.handle = self.loop.attach(self.session, self.shown.append, self._fail, modes=modes)
         self.right: dict[int, Pixels] = {0: self.twin.frame.pixels}
         self.sequence = 0
         self.checked = 0
@@ -102,7 +102,7 @@ class Rig:
             self.director.between(self.handle)
 
     def draw(self) -> None:
-        while not self.drawer.is_idle:
+        while self.drawer._jobs or self.drawer._drafts:  # and not what a test took out to draw it later
             self.drawer.work_off()
 
     def snapshot(self) -> None:

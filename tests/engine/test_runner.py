@@ -453,7 +453,8 @@ def test_a_session_that_is_closed_while_drafts_are_made_ends_its_play_alone(swif
     modes = Modes(extrapolation=True, in_between=True)
     sessions = [engine.open_session(seed=seed) for seed in (1, 2)]
     handles = [
-        loop.attach(session, screen, failures.append, modes) for session, screen in zip(sessions, screens, strict=True)
+        loop.attach(session, screen, failures.append, modes=modes)
+        for session, screen in zip(sessions, screens, strict=True)
     ]
     screens[1].wait_frames(8)
     sessions[0].close()

@@ -124,10 +124,11 @@ class FakeEncodedFrame:
 class FakeHandle:
     """Sends a frame whose brightness is the steering, fifty times a second, from a thread of its own."""
 
-    def __init__(self, world: FakeWorld, sink: Any, on_error: Any) -> None:
+    def __init__(self, world: FakeWorld, sink: Any, on_error: Any, on_notice: Any) -> None:
         self.world = world
         self.sink = sink
         self.on_error = on_error
+        self.on_notice = on_notice
         self.calls: list[str] = []
         self.newest = (np.zeros(3, np.float32), 0, 0.0)
         self.running = threading.Event()
@@ -180,8 +181,8 @@ class FakeLoop:
         self.handles: list[FakeHandle] = []
         self.stopped = False
 
-    def attach(self, session: FakeSession, sink: Any, on_error: Any = None) -> FakeHandle:
-        self.handles.append(FakeHandle(self.world, sink, on_error))
+    def attach(self, session: FakeSession, sink: Any, on_error: Any = None, on_notice: Any = None) -> FakeHandle:
+        self.handles.append(FakeHandle(self.world, sink, on_error, on_notice))
         return self.handles[-1]
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from dreamcade.server.control_messages import (
     ErrorMessage,
     Hello,
     Modes,
+    Notice,
     Pause,
     Ready,
     Reset,
@@ -39,6 +40,7 @@ CLIENT = st.one_of(
 SERVER = st.one_of(
     st.builds(Waking, message=TEXT),
     st.builds(Bye, reason=TEXT),
+    st.builds(Notice, text=TEXT),
     st.builds(Modes, st.booleans(), st.booleans(), st.booleans(), st.booleans(), notes=TEXT),
     st.builds(ErrorMessage, code=TEXT, message=TEXT, fatal=st.booleans()),
     st.builds(Ready, world=TEXT, start=TEXT, seed=SEED, tick_rate=st.floats(0, 1e6), action_size=st.integers(0, 99)),

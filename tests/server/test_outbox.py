@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from dreamcade.server.control_messages import Notice
 from dreamcade.server.outbox import Outbox
 
 
@@ -16,6 +17,18 @@ def test_only_the_newest_frame_waits() -> None:
         return first, await outbox.take(), outbox.dropped
 
     assert asyncio.run(slow_reader()) == (4, 9, 4)
+
+
+def test_what_there_is_to_say_goes_before_the_frame() -> None:
+    async def read() -> list[Any]:
+        outbox = Outbox(asyncio.get_running_loop())
+        outbox.offer(1)  # type: ignore[arg-type]
+        outbox.tell("first")
+        outbox.tell("second")
+        await asyncio.sleep(0)
+        return [await asyncio.wait_for(outbox.take(), 5) for _ in range(3)]
+
+    assert asyncio.run(read()) == [Notice("first"), Notice("second"), 1]
 
 
 def test_a_reader_that_waits_is_woken_from_another_thread() -> None:

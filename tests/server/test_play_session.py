@@ -19,6 +19,7 @@ from dreamcade.server.control_messages import (
     ErrorMessage,
     Hello,
     Modes,
+    Notice,
     Pause,
     Ready,
     Reset,
@@ -209,7 +210,7 @@ def test_a_bad_hello_is_answered_and_closed(client: TestClient, hello: str, says
 def test_a_bad_message_is_answered_and_play_goes_on(client: TestClient) -> None:
     with playing(client) as socket:
         for data in (
-            b"DC\x02\x02",
+            b"DC\x03\x02",
             pack_input(InputMessage(np.array([9, 0, 0], np.float32), 1, 0.0)),
             pack_input(InputMessage(np.array([np.nan, 0, 0], np.float32), 1, 0.0)),
         ):
@@ -229,6 +230,14 @@ def test_a_page_that_only_errs_is_sent_away(client: TestClient) -> None:
             socket.send_text("noise")
         errors = [next_control(socket) for _ in range(MAX_MISTAKES + 1)]
         assert [e.fatal for e in errors if isinstance(e, ErrorMessage)] == [False] * MAX_MISTAKES + [True]
+
+
+def test_a_notice_reaches_the_page_and_play_goes_on(client: TestClient, arcade: Arcade) -> None:
+    with playing(client) as socket:
+        arcade.stage("meadow").loop.handles[-1].on_notice("A device was lost; play goes on.")  # type: ignore[attr-defined]
+        assert next_control(socket) == Notice("A device was lost; play goes on.")
+        steer(socket, 1.0, 5)
+        assert brightness(next_frame(socket, 5)) > 200
 
 
 def test_a_failing_engine_is_reported_and_closed(client: TestClient, arcade: Arcade) -> None:

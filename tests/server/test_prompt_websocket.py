@@ -28,11 +28,11 @@ def port(make_stage) -> int:  # type: ignore[no-untyped-def]
     stage: Stage = make_stage("meadow")
     attach = stage.loop.attach
 
-    def attach_noise(session, sink, on_error=None):  # type: ignore[no-untyped-def]
+    def attach_noise(session, sink, on_error=None, on_notice=None):  # type: ignore[no-untyped-def]
         def send_noise(frame):  # type: ignore[no-untyped-def]
             sink(dataclasses.replace(frame, data=NOISE))
 
-        return attach(session, send_noise, on_error)
+        return attach(session, send_noise, on_error, on_notice)
 
     stage.loop.attach = attach_noise  # type: ignore[method-assign]
     arcade = Arcade(lambda: ["meadow"], lambda name: stage)

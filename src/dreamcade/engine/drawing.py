@@ -29,7 +29,8 @@ class Task:
 
 
 class FrameDrawer:
-    """One thread with room for one frame per handle: a newer frame replaces one that nobody has begun to draw.
+    """As many threads as frames can be drawn at once (`Executor.lanes`), with room for one waiting frame per handle: a
+    newer frame replaces one that nobody has begun to draw. What was begun is delivered in the order of its ticks.
 
     All frames that wait are decoded as one batch; drafts come after them, likeliest first.
     """
@@ -42,24 +43,30 @@ class FrameDrawer:
         self._changed = threading.Condition()
         self._jobs: dict[Handle, FrameJob] = {}
         self._drafts: dict[Handle, list[Draft]] = {}
-        self._busy = False
+        self._flying: dict[Handle, set[int]] = {}
+        self._busy = 0
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="dreamcade-drawing", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"dreamcade-drawing{lane or ''}", daemon=True)
+            for lane in range(engine.lanes)
+        ]
         self.beside = True
-        """Whether the thread draws; otherwise `work_off` does, in the caller's."""
+        """Whether the threads draw; otherwise `work_off` does, in the caller's."""
         self.has_computed = False
-        """Whether the thread ever drew."""
+        """Whether the threads ever drew."""
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Ends the thread; frames that were not drawn yet are dropped."""
+        """Ends the threads; frames that were not drawn yet are dropped."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
 
     def offer(self, handle: Handle, job: FrameJob) -> None:
         """Hands a frame over; returns at once."""
@@ -85,6 +92,7 @@ class FrameDrawer:
                 return draft.picture
             if draft.drawing:
                 draft.job = job
+                self._flying.setdefault(handle, set()).add(job.serial)
                 return None
         self.offer(handle, job)
         return None
@@ -112,11 +120,7 @@ class FrameDrawer:
 
     def work_off(self, drafts: bool = True) -> None:
         """Draws, in the caller's thread, one batch of what waits; frames first, and drafts only where asked to."""
-        tasks = self._take(drafts)
-        if tasks:
-            self._draw(tasks)
-            with self._changed:
-                self._busy = False
+        self._work(self._take(drafts))
 
     def show(self, handle: Handle, job: FrameJob, picture: Picture) -> None:
         """Gives a frame to its player, unless a newer one was given."""
@@ -130,19 +134,39 @@ class FrameDrawer:
         self._engine.share_cores()
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopping or (self.beside and (self._jobs or self._drafts)))
+                self._changed.wait_for(lambda: self._stopping or (self.beside and self._has_work()))
                 if self._stopping:
                     return
+                tasks = self._take(drafts=True)
             self.has_computed = True
-            self.work_off()
+            self._work(tasks)
+
+    def _work(self, tasks: Sequence[Task]) -> None:
+        if not tasks:
+            return
+        try:
+            self._draw(tasks)
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()
+
+    def _has_work(self) -> bool:
+        """Whether there is something to draw, and a free lane for it. Drafts leave one free for the frame that nobody
+        foresaw, where there are several."""
+        lanes = self._engine.lanes
+        return bool(self._jobs and self._busy < lanes) or bool(self._drafts and self._busy < max(1, lanes - 1))
 
     def _take(self, drafts: bool) -> list[Task]:
         with self._changed:
             jobs, self._jobs = self._jobs, {}
             tasks = [Task(handle, job.dreamed, job=job) for handle, job in jobs.items() if handle.attached]
+            for task in tasks:
+                assert task.job is not None
+                self._flying.setdefault(task.handle, set()).add(task.job.serial)
             if not tasks and drafts:
                 tasks = self._take_drafts()
-            self._busy = bool(tasks)
+            self._busy += bool(tasks)
             self._changed.notify_all()
         return tasks
 
@@ -164,6 +188,7 @@ class FrameDrawer:
             frames = self._engine.draw([task.dreamed for task in tasks])
         except Exception as error:
             for task in tasks:
+                self._land(task)
                 self._fail(task.handle, error)
             return
         for task, frame in zip(tasks, frames, strict=True):
@@ -171,7 +196,9 @@ class FrameDrawer:
                 self._finish(task, frame)
             except Exception as error:  # one player's failure must not end the others' play
                 self._fail(task.handle, error)
-        self._idle.drew(len(tasks), time.perf_counter() - began)
+            finally:
+                self._land(task)
+        self._idle.drew(len(tasks) * self._engine.lanes, time.perf_counter() - began)
 
     def _finish(self, task: Task, frame: Frame) -> None:
         if not task.handle.attached:
@@ -184,4 +211,23 @@ class FrameDrawer:
             with self._changed:
                 task.draft.picture, job = picture, task.draft.job
         if job is not None:
+            self._wait_for_turn(task.handle, job)
             self.show(task.handle, job, picture)
+
+    def _wait_for_turn(self, handle: Handle, job: FrameJob) -> None:
+        """Until no older frame of this handle is being drawn. The loop's own thread does not wait for others."""
+        if threading.current_thread() not in self._threads:
+            return
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or min(self._flying[handle]) >= job.serial)
+
+    def _land(self, task: Task) -> None:
+        """A frame has been delivered, or never will be."""
+        with self._changed:
+            job = task.job or (task.draft.job if task.draft is not None else None)
+            flying = self._flying.get(task.handle, set())
+            if job is not None:
+                flying.discard(job.serial)
+            if not flying:
+                self._flying.pop(task.handle, None)
+            self._changed.notify_all()

@@ -1,25 +1,35 @@
-"""The engine: one world on one device, and the sessions that play it."""
+"""The engine: one world on one device or several, and the sessions that play it."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dreamcade.cluster.hosts import Hosts, LocalHosts
+from dreamcade.cluster.layout import Decoding, Layout
+from dreamcade.cluster.process_group import meeting_place
 from dreamcade.core.device import cpu_threads, fast_dtype, keep_freed_memory, resolve_device
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, Frame
 from dreamcade.engine.decider import Limits
+from dreamcade.engine.executors import Executor
+from dreamcade.engine.executors.groups import Groups
+from dreamcade.engine.executors.part import Part
+from dreamcade.engine.executors.spread import Setting, SpreadExecutor
 from dreamcade.engine.home import Home
+from dreamcade.engine.notices import Notices
 from dreamcade.engine.opening import ImageLike, Opening, encode_action, open_frames, open_image, open_start
 from dreamcade.engine.passes import Passes
 from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.session import Session, check_seed
 from dreamcade.engine.snapshot import check_world, unpack
+from dreamcade.engine.spreading import Devices, choose_layout, expect_memory, expect_shares, folder_of, name_devices
 from dreamcade.kernels.names import Kernels
 from dreamcade.world.aside import aside
 from dreamcade.world.world import World
@@ -34,6 +44,11 @@ class Engine:
     `device` is auto, cpu, cuda or cuda:N; `sampling_steps` defaults to the world's; `dtype` to the fastest that the
     device multiplies natively. `kernels` is auto (the quickest way that is here), openvino or reference (plain
     PyTorch); `path` tells which it became. On a CPU, PyTorch is set to use all cores of this process.
+
+    `devices` (in place of `device`: `cpu:3`, `cuda:2`, or a list of names) spreads the world over several, each but
+    the first with a process of its own; `plan` says what each does (none: the first makes the latents, the others
+    draw). Sessions are played, and survive the loss of any of these processes, just as on one device. `close` ends
+    them; an engine is a context manager. Raises `BadInputError` for devices that are not there, or too few of them.
     """
 
     def __init__(
@@ -43,19 +58,74 @@ class Engine:
         sampling_steps: int | None = None,
         dtype: torch.dtype | None = None,
         kernels: str = "auto",
+        devices: Devices | None = None,
+        plan: Layout | None = None,
+        hosts: Hosts | None = None,
+        replace: bool = True,
     ) -> None:
         if sampling_steps is not None and sampling_steps < 1:
             raise BadInputError(f"sampling_steps must be at least 1; got {sampling_steps}")
         self.world = world
-        self.device = resolve_device(device)
+        names = (device,) if devices is None else name_devices(devices)
+        self.layout = choose_layout(len(names), plan)
+        expect_shares(world, self.layout)
+        self.device = resolve_device(names[0])
         self.dtype = dtype or fast_dtype(self.device)
         self.sampling_steps = sampling_steps or world.manifest.sampling_steps
         if self.device.type == "cpu":
             keep_freed_memory()
+        self._share = 1 if self.layout.shared else self.layout.pipeline_devices
         self.use_all_cores()
         self.kernels = Kernels.named(kernels)
         self.passes = aside(lambda: Passes(world, self.device, self.dtype, self.sampling_steps, self.kernels))
         self.home = Home()
+        self.notices = Notices()
+        self._closing = contextlib.ExitStack()
+        if not self.layout.shared:
+            self._spread(names[1 : self.layout.pipeline_devices], hosts or LocalHosts(), replace)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the processes on other devices; stop the game loop first. What is still asked of the engine, it does on its
+        own device. Closing twice is fine."""
+        self._closing.close()
+
+    def _spread(self, workers: Sequence[str], hosts: Hosts, replace: bool) -> None:
+        expect_memory(self.world, workers)
+        own = self.passes.executor
+        with contextlib.ExitStack() as closing:
+            groups, store = self._groups()
+            setting = Setting(
+                str(closing.enter_context(folder_of(self.world))), self.world.identity, tuple(workers),
+                str(self.dtype).removeprefix("torch."), own.kernels.value, self.sampling_steps, self._cores(1), replace,
+                store,
+            )  # fmt: skip
+            spread = SpreadExecutor(own, self.layout, setting, hosts, self.notices.tell, groups=groups)
+            closing.callback(spread.close)
+            self.passes.executor = spread
+            closing.callback(self._be_alone, own)
+            self._closing = closing.pop_all()
+
+    def _be_alone(self, own: Executor) -> None:
+        self.passes.executor = own
+
+    def _groups(self) -> tuple[Groups | None, str]:
+        """What forms groups, and where their ranks meet; nothing where the layout has none."""
+        if self.layout.dit_devices == 1 and self.layout.decoding != Decoding.SPATIAL:
+            return None, ""
+        store = meeting_place("127.0.0.1", master=True)
+        part = Part(self.passes.dynamics, self.passes.codec, store)
+        return Groups(part, self.passes.dynamics.config.tokens), f"127.0.0.1:{store.port}"
+
+    @property
+    def lanes(self) -> int:
+        """How many frames can be drawn at once."""
+        return self.passes.executor.lanes
 
     @property
     def path(self) -> str:
@@ -64,11 +134,16 @@ class Engine:
 
     def use_all_cores(self) -> None:
         """Sets PyTorch's threads for a CPU engine; part of the setting belongs to the calling thread."""
-        self._use_cores(cpu_threads())
+        self._use_cores(self._cores(1))
 
     def share_cores(self) -> None:
-        """The same for each of two threads that compute at once: half the cores, at least one."""
-        self._use_cores(max(1, cpu_threads() // 2))
+        """The same for each of two threads that compute at once: half the cores, at least one. Where others draw, only
+        one thread here computes."""
+        self._use_cores(self._cores(2 if self.layout.shared else 1))
+
+    def _cores(self, threads: int) -> int:
+        """Cores for each of so many threads in each process of this engine."""
+        return max(1, cpu_threads() // (threads * self._share))
 
     def _use_cores(self, count: int) -> None:
         if self.device.type == "cpu":

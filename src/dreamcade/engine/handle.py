@@ -15,6 +15,7 @@ from dreamcade.engine.course import Course
 from dreamcade.engine.drafts import Standing
 from dreamcade.engine.mailbox import Input, Mailbox
 from dreamcade.engine.modes import Modes, lacking
+from dreamcade.engine.notices import OnNotice
 from dreamcade.engine.proposal import Dreamed
 from dreamcade.engine.session import Session, check_seed
 
@@ -77,6 +78,7 @@ class Handle:
     session: Session
     sink: Sink
     on_error: OnError | None = None
+    on_notice: OnNotice | None = None
     error: Exception | None = None
     paused: bool = False
     attached: bool = True

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, Frame, FrameKind, FrameTiming, Pixels
 from dreamcade.dynamics.extrapolation import curvature
-from dreamcade.engine.executors import choose_executor
+from dreamcade.engine.executors import Executor, choose_executor
+from dreamcade.engine.executors.prepared import prepared
 from dreamcade.engine.noise import tick_noise
 from dreamcade.engine.opening import Opening
 from dreamcade.engine.proposal import Dreamed, Proposal
@@ -25,7 +24,6 @@ from dreamcade.kernels.choice import using
 from dreamcade.kernels.names import Kernels
 from dreamcade.world.world import World
 
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
 _FIRST_ROWS = 4
 
 
@@ -37,12 +35,14 @@ class Passes:
     ) -> None:
         self.device = device
         self.sampling_steps = sampling_steps
-        self.codec = self._prepare(world.codec)
-        self.dynamics = self._prepare(world.dynamics)
+        self.codec = prepared(world.codec, device)
+        self.dynamics = prepared(world.dynamics, device)
         self._kernels = kernels
-        self.executor = choose_executor(self.dynamics, self.codec, dtype, kernels, sampling_steps)
+        self.executor: Executor = choose_executor(self.dynamics, self.codec, dtype, kernels, sampling_steps)
         self.dtype = self.executor.storage
-        self.extrapolator = self._prepare(world.extrapolator).to(self.dtype) if world.extrapolator is not None else None
+        self.extrapolator = None
+        if world.extrapolator is not None:
+            self.extrapolator = prepared(world.extrapolator, device).to(self.dtype)
         self._grid = world.predictor.grid if world.predictor is not None else None
         self.slots = Slots(self.dynamics, _FIRST_ROWS)
         self._drawing = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
@@ -150,11 +150,6 @@ class Passes:
         latents, actions = self._cast(opening.latents), self._cast(opening.actions)
         for i in range(len(latents)):
             self.dynamics.observe(self.slots.state, rows, latents[i : i + 1], actions[i : i + 1])
-
-    def _prepare(self, module: ModuleT) -> ModuleT:
-        # A copy: the world stays float32 where it is, for others to use.
-        own = copy.deepcopy(module).eval().requires_grad_(False)
-        return own.to(device=self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def _cast(self, tensor: Tensor) -> Tensor:
         return tensor.to(device=self.device, dtype=self.dtype)

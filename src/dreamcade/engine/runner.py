@@ -16,6 +16,7 @@ from dreamcade.engine.drawing import Encode, FrameDrawer
 from dreamcade.engine.engine import Engine
 from dreamcade.engine.handle import EncodedFrame, Handle, OnError, Sink
 from dreamcade.engine.modes import Modes
+from dreamcade.engine.notices import OnNotice
 from dreamcade.engine.session import Session
 
 __all__ = ["EncodedFrame", "GameLoop", "Handle"]
@@ -26,8 +27,9 @@ _LOOK_AGAIN = 0.002
 
 
 class GameLoop:
-    """Owns two threads: one dreams (all sessions as one batch), one draws that frame while the next is dreamed. In the
-    time that ticks leave, it makes drafts for the actions that are likely to come (`director.py`).
+    """Owns two threads, or more where frames are drawn on several devices: one dreams (all sessions as one batch), the
+    others draw that frame while the next is dreamed. In the time that ticks leave, it makes drafts for the actions that
+    are likely to come (`director.py`).
 
     `encode` turns pixels uint8 `[H, W, 3]` into bytes. Not `paced`, the next tick comes as soon as there is room for
     its frame, and none is left out. With nothing to play the loop sleeps and uses no CPU. On a CPU each thread has half
@@ -53,6 +55,7 @@ class GameLoop:
     def start(self) -> None:
         """Starts the threads; a loop starts once, and an engine plays in one loop at a time (`BadInputError`)."""
         self.engine.home.settle(self._thread, self.notify)
+        self.engine.notices.listen(self._announce)
         self._drawer.start()
         self._thread.start()
 
@@ -62,6 +65,7 @@ class GameLoop:
             self._stopping = True
             handles = list(self._handles)
             self.changed.notify_all()
+        self.engine.notices.forget(self._announce)
         for handle in handles:
             handle.detach()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
@@ -70,14 +74,16 @@ class GameLoop:
             self.engine.use_all_cores()
 
     def attach(
-        self, session: Session, sink: Sink, on_error: OnError | None = None, modes: Modes | None = None
-    ) -> Handle:
+        self, session: Session, sink: Sink, on_error: OnError | None = None, on_notice: OnNotice | None = None,
+        modes: Modes | None = None,
+    ) -> Handle:  # fmt: skip
         """Plays `session`; its newest frame is shown at once. `sink(EncodedFrame)` is called from one of the loop's
         threads and must return at once. When stepping, drawing or the sink raises, the handle is detached, its `error`
-        is set, and `on_error(exception)` is called from one of the loop's threads; other sessions play on. `modes` can
-        be changed later, by the handle."""
+        is set, and `on_error(exception)` is called from one of the loop's threads; other sessions play on.
+        `on_notice(text)` is called, from any thread, with what the player should know of the engine (`notices.py`).
+        `modes` can be changed later, by the handle."""
         self.engine.check(session)
-        handle = Handle(self, session, sink, on_error, wanted_modes=modes or Modes())
+        handle = Handle(self, session, sink, on_error, on_notice, wanted_modes=modes or Modes())
         with self.changed:
             if self._stopping:
                 raise BadInputError("this game loop was stopped; make another GameLoop")
@@ -236,6 +242,15 @@ class GameLoop:
             half = handle.course.last_tick + stands.period / 2
             due = min(due, max(half, now + _LOOK_AGAIN))  # drawing may be done by then
         return min(due, self._clock.deadline)
+
+    def _announce(self, text: str) -> None:
+        with self.changed:
+            listening = [handle.on_notice for handle in self._handles if handle.on_notice is not None]
+        for on_notice in listening:
+            try:
+                on_notice(text)
+            except Exception:
+                logger.exception("the on_notice callback of a session failed")
 
     @staticmethod
     def _fail(handle: Handle, error: Exception) -> None:

@@ -118,7 +118,7 @@ def play_inputs(
     loop = GameLoop(engine, encode, paced=paced, pipeline=modes.pipeline)
     loop.start()
     try:
-        handle = loop.attach(session, sink, failures.append, modes)
+        handle = loop.attach(session, sink, failures.append, modes=modes)
         warm.wait(60)
         time.sleep(WARM_UP_SECONDS)
         begun = time.perf_counter()

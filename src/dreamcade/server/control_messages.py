@@ -102,6 +102,14 @@ class Modes:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the player should know while play goes on: devices were lost, or are back."""
+
+    type: ClassVar[str] = "notice"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorMessage:
     """Something went wrong; after a fatal one the server closes the connection."""
 
@@ -112,11 +120,11 @@ class ErrorMessage:
 
 
 ClientMessage = Hello | Pause | Resume | Reset | SetModes | Bye
-ServerMessage = Waking | Ready | Modes | ErrorMessage | Bye
+ServerMessage = Waking | Ready | Modes | Notice | ErrorMessage | Bye
 ControlMessage = ClientMessage | ServerMessage
 
 CLIENT_TYPES: tuple[type[ClientMessage], ...] = (Hello, Pause, Resume, Reset, SetModes, Bye)
-SERVER_TYPES: tuple[type[ServerMessage], ...] = (Waking, Ready, Modes, ErrorMessage, Bye)
+SERVER_TYPES: tuple[type[ServerMessage], ...] = (Waking, Ready, Modes, Notice, ErrorMessage, Bye)
 
 
 def dump_control(message: ControlMessage) -> str:

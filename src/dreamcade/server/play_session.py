@@ -6,7 +6,8 @@ import asyncio
 import dataclasses
 import logging
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope, to_thread
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -17,6 +18,7 @@ from dreamcade.server.control_messages import (
     ErrorMessage,
     Hello,
     Modes,
+    Notice,
     Pause,
     Ready,
     Reset,
@@ -97,7 +99,7 @@ class PlaySession:
         seed = secrets.randbelow(2**32) if hello.seed is None else hello.seed
         self._session = await to_thread.run_sync(lambda: stage.engine.open_session(seed=seed, start=start))
         await self._send(Ready(hello.world, start, seed, stage.world.tick_rate, stage.world.controls.size))
-        self._handle = stage.loop.attach(self._session, self.outbox.offer, self.outbox.fail)
+        self._handle = stage.loop.attach(self._session, self.outbox.offer, self.outbox.fail, self.outbox.tell)
         await self._tell_modes()
 
     async def _play(self) -> None:
@@ -173,7 +175,8 @@ class PlaySession:
     async def _send_frames(self) -> None:
         try:
             while True:
-                await self._send_frame(await self.outbox.take())
+                item = await self.outbox.take()
+                await self._within(self._send(item) if isinstance(item, Notice) else self._send_frame(item))
         except WebSocketDisconnect:
             return
         except Exception as error:
@@ -181,8 +184,11 @@ class PlaySession:
             await self._refuse("engine", f"The engine failed: {error}")
 
     async def _send_frame(self, frame: EncodedFrame) -> None:
+        await self.websocket.send_bytes(pack_frame(self._message(frame)))
+
+    async def _within(self, sending: Coroutine[Any, Any, None]) -> None:
         try:
-            await asyncio.wait_for(self.websocket.send_bytes(pack_frame(self._message(frame))), SEND_SECONDS)
+            await asyncio.wait_for(sending, SEND_SECONDS)
         except (RuntimeError, TimeoutError) as error:  # closed by our other half, or nobody takes it
             raise WebSocketDisconnect(CLOSE_NORMAL) from error
 

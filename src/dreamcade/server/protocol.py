@@ -15,7 +15,7 @@ import numpy as np
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, FrameKind, FrameTiming, Tally
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAGIC = b"DC"
 KIND_FRAME = 1
 KIND_INPUT = 2

@@ -24,7 +24,7 @@ from dreamcade.engine.mailbox import Input, Mailbox
 from dreamcade.games.base import Game
 from dreamcade.games.recorder import Moment
 from dreamcade.server.encoding import encode_jpeg
-from dreamcade.server.stage import OnError, Sink, Stage, WithoutModes
+from dreamcade.server.stage import OnError, OnNotice, Sink, Stage, WithoutModes
 
 SHORTEST_SECONDS = 2.0
 """A play that ends sooner is not kept: a page that was reloaded, a start that was not meant."""
@@ -273,7 +273,10 @@ class GameLoop:
         self._recording = recording
         self._plays: list[GamePlay] = []
 
-    def attach(self, session: GameSession, sink: Sink, on_error: OnError | None = None) -> GamePlay:
+    def attach(
+        self, session: GameSession, sink: Sink, on_error: OnError | None = None, on_notice: OnNotice | None = None
+    ) -> GamePlay:
+        """Begins to play. A real game has nothing to give notice of."""
         self._plays.append(GamePlay(self._recording, session, sink, on_error))
         return self._plays[-1]
 

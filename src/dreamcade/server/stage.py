@@ -13,6 +13,7 @@ from dreamcade.engine.modes import Modes
 
 Sink = Callable[[EncodedFrame], None]
 OnError = Callable[[Exception], None]
+OnNotice = Callable[[str], None]
 
 
 class StageManifest(Protocol):
@@ -122,7 +123,11 @@ class WithoutModes:
 class StageLoop(Protocol):
     """Keeps the time of every play that is attached; `stop` ends them."""
 
-    def attach(self, session: Any, sink: Sink, on_error: OnError | None = None) -> StageHandle: ...
+    def attach(
+        self, session: Any, sink: Sink, on_error: OnError | None = None, on_notice: OnNotice | None = None
+    ) -> StageHandle:
+        """`on_notice(text)` is called, from any thread, with what the player should know while play goes on."""
+
     def stop(self) -> None: ...
 
 

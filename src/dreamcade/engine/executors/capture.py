@@ -13,6 +13,7 @@ from torch import Tensor
 from dreamcade.dynamics.dynamics import Abandoned, Context
 from dreamcade.dynamics.transformer import GoOn
 from dreamcade.engine.executors.eager import EagerExecutor
+from dreamcade.kernels.names import Kernels
 
 logger = logging.getLogger(__name__)
 Made = TypeVar("Made")
@@ -88,6 +89,14 @@ class CapturedExecutor:
     @property
     def storage(self) -> torch.dtype:
         return self._eager.storage
+
+    @property
+    def kernels(self) -> Kernels:
+        return Kernels.AUTO
+
+    @property
+    def lanes(self) -> int:
+        return 1
 
     def sample(self, context: Context, noise: Tensor, go_on: GoOn | None = None) -> Tensor:
         if go_on is not None and not go_on():

@@ -9,6 +9,7 @@ from dreamcade.codec import Codec
 from dreamcade.dynamics import Dynamics
 from dreamcade.dynamics.dynamics import Context
 from dreamcade.dynamics.transformer import GoOn
+from dreamcade.kernels.names import Kernels
 
 
 class EagerExecutor:
@@ -25,6 +26,14 @@ class EagerExecutor:
     @property
     def storage(self) -> torch.dtype:
         return self._dynamics.leave.weight.dtype
+
+    @property
+    def kernels(self) -> Kernels:
+        return Kernels.REFERENCE
+
+    @property
+    def lanes(self) -> int:
+        return 1
 
     def sample(self, context: Context, noise: Tensor, go_on: GoOn | None = None) -> Tensor:
         return self._dynamics.sample(context, noise, go_on=go_on)

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from dreamcade.dynamics.dynamics import Context
 from dreamcade.dynamics.transformer import GoOn
+from dreamcade.kernels.names import Kernels
 
 
 class Executor(Protocol):
     """Makes the next frame's tokens, and pixels of latents. All executors make the same frames, up to rounding.
 
-    `sample` runs in one thread at a time; `draw` may run in another one meanwhile.
+    `sample` runs in one thread at a time; `draw` may run in `lanes` others meanwhile.
     """
 
     @property
@@ -25,6 +26,14 @@ class Executor(Protocol):
     def storage(self) -> torch.dtype:
         """What sessions remember latents and actions in."""
 
+    @property
+    def kernels(self) -> Kernels:
+        """What to ask for, to have another one that makes the same frames."""
+
+    @property
+    def lanes(self) -> int:
+        """How many frames may be drawn at once; it may change."""
+
     def sample(self, context: Context, noise: Tensor, go_on: GoOn | None = None) -> Tensor:
         """The next frame's tokens `[B, L, c]` from noise `[steps, B, L, c]`, all in `storage`.
 
@@ -32,4 +41,5 @@ class Executor(Protocol):
         """
 
     def draw(self, latents: Tensor) -> Tensor:
-        """Latents `[B, c, h, w]` in `storage` → frames uint8 `[B, H, W, 3]`, contiguous, on the latents' device."""
+        """Latents `[B, c, h, w]` in `storage` → frames uint8 `[B, H, W, 3]`, contiguous, on the latents' device or on
+        the CPU."""

@@ -21,6 +21,7 @@ from dreamcade.dynamics.dynamics import Abandoned, Context
 from dreamcade.dynamics.transformer import GoOn
 from dreamcade.engine.executors.graphs import Draw, Embed, Refine
 from dreamcade.engine.executors.openvino_runtime import TorchScriptPythonDecoder, frontend, openvino, opset
+from dreamcade.kernels.names import Kernels
 
 _TYPES = {torch.float32: openvino.Type.f32, torch.int64: openvino.Type.i64}
 
@@ -36,6 +37,8 @@ class OpenVinoExecutor:
     """
 
     storage = torch.float32
+    kernels = Kernels.OPENVINO
+    lanes = 1
 
     def __init__(self, dynamics: Dynamics, codec: Codec, dtype: torch.dtype, steps: int) -> None:
         self._codec, self._dtype = codec, dtype

@@ -14,7 +14,7 @@ const WATCH_MS = 1000;
 
 /**
  * `listeners`: onConnecting(attempt), onWaking(message), onReady(ready), onModes(modes),
- * onFrame(frame) with the `arrivedMs` of its bytes, onNotice(message), onLost(waitMs, attempt),
+ * onFrame(frame) with the `arrivedMs` of its bytes, onNotice(message, quiet), onLost(waitMs, attempt),
  * onRefused(code, message, retryMs or null).
  */
 export class Connection {
@@ -124,7 +124,8 @@ export class Connection {
       this.#listeners.onReady(message);
     }
     if (message.type === "modes") this.#listeners.onModes(message);
-    if (message.type === "error" && !message.fatal) this.#listeners.onNotice(message.message);
+    if (message.type === "notice") this.#listeners.onNotice(message.text, true);
+    if (message.type === "error" && !message.fatal) this.#listeners.onNotice(message.message, false);
     if (message.type === "error" && message.fatal) {
       this.#refuse(message.code, message.message, message.code === "full" ? WAIT_FOR_PLACE_MS : null);
     }

@@ -211,7 +211,7 @@ export class Player {
         this.#screen.show(frame); // its decoding starts before anything else
         this.latencies.arrived(frame);
       },
-      onNotice: (message) => this.#notice(message),
+      onNotice: (message, quiet) => this.#notice(message, quiet),
       onLost: (waitMs, attempt) => this.#veil.show(
         "lost", "The server went away",
         `${words.lost} Trying again (${attempt}) …`,
@@ -253,9 +253,11 @@ export class Player {
       [["Go on", () => this.resume()], [this.#words.back, () => this.leave()]], { focus: !document.hidden });
   }
 
-  #notice(message) {
+  /** A line at the foot of the screen for some seconds; `quiet` is news, no fault. */
+  #notice(message, quiet = false) {
     const notice = this.#part("notice");
     notice.textContent = message;
+    notice.classList.toggle("quiet", quiet);
     notice.hidden = false;
     clearTimeout(this.#noticeTimer);
     this.#noticeTimer = setTimeout(() => { notice.hidden = true; }, NOTICE_MS);

@@ -1,6 +1,6 @@
 // The page's half of the protocol (server/protocol.py and control_messages.py are the other): read once, here.
 
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 const MAGIC_D = 0x44;
 const MAGIC_C = 0x43;
 const KIND_FRAME = 1;
@@ -95,6 +95,7 @@ const SERVER_FIELDS = {
   modes: {
     pipeline: "boolean", speculation: "boolean", extrapolation: "boolean", in_between: "boolean", notes: "string",
   },
+  notice: { text: "string" },
   error: { code: "string", message: "string", fatal: "boolean" },
   bye: { reason: "string" },
 };

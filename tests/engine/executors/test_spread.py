@@ -1,0 +1,312 @@
+"""An engine over several processes: the frames of one device, whoever is lost."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dreamcade.cluster.layout import Layout
+from dreamcade.cluster.wire import PeerLostError
+from dreamcade.core.errors import BadInputError
+from dreamcade.core.types import ActionVector, FrameKind
+from dreamcade.engine import EncodedFrame, Engine, GameLoop, Session
+from dreamcade.engine.executors.spread import SpreadExecutor
+from dreamcade.engine.modes import Modes
+from dreamcade.engine.proposal import Dreamed, Proposal
+from dreamcade.world import World
+
+NOTICED = 1.0
+"""Seconds within which a loss must be noticed."""
+
+PYTORCHS = 2
+"""File descriptors that PyTorch keeps for a process once it has been in a group: a pipe, however many groups follow."""
+
+
+def one_device(world: World) -> Engine:
+    return Engine(world, device="cpu", dtype=torch.float32, kernels="reference")
+
+
+def spread(world: World, plan: Layout, replace: bool = False) -> Engine:
+    devices = ["cpu"] * plan.pipeline_devices
+    return Engine(world, devices=devices, plan=plan, dtype=torch.float32, kernels="reference", replace=replace)
+
+
+def executor_of(engine: Engine) -> SpreadExecutor:
+    assert isinstance(engine.passes.executor, SpreadExecutor)
+    return engine.passes.executor
+
+
+def pids(engine: Engine) -> list[int]:
+    return [worker.host.pid for worker in executor_of(engine).workers if worker.host.pid is not None]
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 20.0) -> float:
+    """How long it took."""
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() < began + seconds, "it never came"
+        time.sleep(0.005)
+    return time.monotonic() - began
+
+
+def action(tick: int) -> list[float]:
+    return [float(np.sin(tick / 7)), float(tick % 11 < 3)]
+
+
+def expect_same(session: Session, twin: Session, ticks: int) -> None:
+    for _ in range(ticks):
+        got, right = session.step(action(session.tick)), twin.step(action(twin.tick))
+        assert np.array_equal(got.pixels, right.pixels), session.tick
+
+
+class Traces:
+    """What this process holds: whether all of it is given back."""
+
+    def __init__(self) -> None:
+        self.threads = set(threading.enumerate())
+        self.files = self._files()
+
+    def expect_nothing_left(self, left: Sequence[int]) -> None:
+        wait_for(lambda: not {t for t in threading.enumerate() if t.is_alive()} - self.threads, 5)
+        assert not [pid for pid in left if Path(f"/proc/{pid}").exists()], "processes"
+        gc.collect()
+        wait_for(lambda: self._files() <= self.files + PYTORCHS, 5)
+
+    @staticmethod
+    def _files() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture(scope="module")
+def three(tiny_world: World) -> Iterator[Engine]:
+    """One process dreams, two draw, and lost ones are replaced."""
+    with spread(tiny_world, Layout(1, 2), replace=True) as engine:
+        yield engine
+
+
+@pytest.fixture
+def played(three: Engine) -> Iterator[tuple[Engine, Session, Session]]:
+    """Everybody is there."""
+    wait_for(lambda: len(executor_of(three).workers) == 2 and three.lanes == 3)
+    twin_engine = one_device(three.world)
+    session = three.open_session(seed=3)
+    yield three, session, twin_engine.open_session(seed=3)
+    session.close()
+
+
+def test_the_frames_are_those_of_one_device(played: tuple[Engine, Session, Session]) -> None:
+    engine, session, twin = played
+    assert engine.path == "PyTorch, float32 on 1+2 devices, round-robin"
+    expect_same(session, twin, 100)
+    restored = engine.restore_session(session.snapshot())
+    expect_same(restored, twin, 20)
+    restored.close()
+
+
+def test_a_batch_goes_to_all_decoders(played: tuple[Engine, Session, Session]) -> None:
+    engine, session, twin = played
+    others = [engine.open_session(seed=seed) for seed in (4, 5)]
+    frames = engine.step_many({one: [0.5, 0] for one in (session, *others)})
+    right = twin.step([0.5, 0]).pixels
+    assert np.abs(frames[session].pixels.astype(int) - right).max() <= 1, "batches of other sizes round otherwise"
+    for other in others:
+        other.close()
+
+
+def test_unpaced_every_frame_is_shown_in_order(played: tuple[Engine, Session, Session]) -> None:
+    engine, session, twin = played
+    shown: list[EncodedFrame] = []
+    loop = GameLoop(engine, lambda pixels: pixels.tobytes(), paced=False)
+    loop.start()
+    try:
+        handle = loop.attach(session, shown.append)
+        handle.input(np.array([0.5, 1], np.float32), 1, 0.0)
+        wait_for(lambda: len(shown) > 300)
+    finally:
+        loop.stop()
+    assert [frame.tick for frame in shown] == list(range(len(shown)))
+    first = next(i for i, frame in enumerate(shown) if frame.sequence)
+    assert shown[0].data == twin.frame.pixels.tobytes()
+    for i, frame in enumerate(shown[1:], 1):
+        assert frame.data == twin.step([0.5, 1] if i >= first else [0, 0]).pixels.tobytes(), i
+
+
+def test_with_everything_on_the_world_is_what_is_shown(
+    swift_world: World, three: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drafts, extrapolation and frames in between, drawn on three lanes."""
+    engine = spread(swift_world, Layout(1, 2))
+    taken, commit, shown = list[Proposal](), engine.passes.commit, list[EncodedFrame]()
+
+    def watched(proposals: Sequence[Proposal]) -> list[Dreamed]:
+        taken.extend(proposals)
+        return commit(proposals)
+
+    monkeypatch.setattr(engine.passes, "commit", watched)
+    loop = GameLoop(engine, lambda pixels: pixels.tobytes())
+    loop.start()
+    try:
+        modes = Modes(extrapolation=True, in_between=True)
+        handle = loop.attach(engine.open_session(seed=4), shown.append, modes=modes)
+        rng = np.random.default_rng(0)
+        for sequence in range(150):
+            steer, jump = float(rng.choice([-1, 0, 1])), float(rng.integers(2))
+            handle.input(np.array([steer, jump], np.float32), sequence + 1, 0.0)
+            time.sleep(float(rng.uniform(0, 0.03)))
+        wait_for(lambda: len(shown) > 60)
+    finally:
+        loop.stop()
+        engine.close()
+    assert handle.error is None
+    twin_engine = one_device(swift_world)
+    twin = twin_engine.open_session(seed=4)
+    drawn, replayed = {0: twin.frame.pixels}, {0: twin.frame.pixels}
+    for proposal in taken:
+        extrapolated = proposal.dreamed.kind is FrameKind.EXTRAPOLATED
+        again = twin_engine.extrapolate(twin, proposal.action) if extrapolated else None
+        twin_engine.commit([again] if again else twin_engine.propose([(twin, proposal.action)]))
+        replayed[twin.tick] = twin.frame.pixels
+        drawn[twin.tick] = twin_engine.draw([proposal.dreamed])[0].pixels
+    frames = [frame for frame in shown if frame.timing.kind is not FrameKind.IN_BETWEEN]
+    ticks = [frame.tick for frame in frames]
+    assert ticks == sorted(set(ticks)), "no frame twice, none after a newer one"
+    for frame in frames:
+        pixels = np.frombuffer(frame.data, np.uint8).reshape(drawn[0].shape)
+        assert np.array_equal(pixels, drawn[frame.tick]), "drawn as one device draws it"
+        assert np.abs(pixels.astype(int) - replayed[frame.tick]).max() <= 1  # passes of other sizes round otherwise
+    assert handle.tally.extrapolated > 0
+
+
+@pytest.mark.parametrize(("how", "lost"), [(signal.SIGKILL, 1), (signal.SIGSTOP, 2)], ids=["killed", "all stopped"])
+def test_decoders_are_lost_in_the_middle_of_play(
+    played: tuple[Engine, Session, Session], how: signal.Signals, lost: int
+) -> None:
+    """Noticed within a second; no tick is left out or shown twice, and the frames are those of one device."""
+    engine, session, twin = played
+    victims, notices, shown = pids(engine)[:lost], list[str](), list[tuple[float, EncodedFrame]]()
+    loop = GameLoop(engine, slowly, paced=False)
+    loop.start()
+    try:
+        handle = loop.attach(session, lambda frame: shown.append((time.monotonic(), frame)), on_notice=notices.append)
+        wait_for(lambda: len(shown) > 20)
+        began = time.monotonic()
+        for pid in victims:
+            os.kill(pid, how)
+        wait_for(lambda: len(notices) >= lost, 5)
+        noticed = time.monotonic() - began
+        seen = len(shown)
+        wait_for(lambda: len(shown) > seen + 50)
+        wait_for(lambda: "All devices are back." in notices)
+        seen = len(shown)
+        wait_for(lambda: len(shown) > seen + 50)
+    finally:
+        loop.stop()
+    assert noticed < NOTICED
+    left = "2 devices" if lost == 1 else "one device"
+    assert notices[lost - 1] == f"A device was lost; the dream goes on with {left}."
+    assert handle.error is None
+    assert [frame.tick for _, frame in shown] == list(range(len(shown)))
+    assert max(np.diff([moment for moment, _ in shown])) < NOTICED + 0.5, "play went on"
+    for _, frame in shown[1:]:
+        assert frame.data == twin.step([0, 0]).pixels.tobytes(), frame.tick
+    assert not [pid for pid in victims if Path(f"/proc/{pid}").exists()], "they were killed for good"
+
+
+def slowly(pixels: Pixels) -> bytes:
+    """An encoder that makes a hundred frames a second on three lanes: the twin has to make all of them again."""
+    time.sleep(0.03)
+    return pixels.tobytes()
+
+
+def test_a_full_pipe_and_a_command_that_hangs(played: tuple[Engine, Session, Session]) -> None:
+    """Who was stopped takes no more than a pipe holds; who hangs gives signs of life and no answer. Both are lost."""
+    engine, session, twin = played
+    stopped, hanging = executor_of(engine).workers
+    assert stopped.host.pid is not None
+    stuck = hanging.ask("hang", {"seconds": 60}, seconds=0.6)
+    os.kill(stopped.host.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    large = stopped.ask("draw", parts=[bytes(64 << 20)], seconds=60)
+    with pytest.raises(PeerLostError, match="is lost"):
+        large.result(5)
+    assert time.monotonic() - began < NOTICED
+    with pytest.raises(PeerLostError, match=r"has not answered for 0\.6 s"):
+        stuck.result(5)
+    assert time.monotonic() - began < NOTICED
+    expect_same(session, twin, 20)
+
+
+@pytest.mark.parametrize(
+    ("plan", "shipped"),
+    [(Layout(2, 1), False), (Layout(3, 1), True), (Layout(1, 2, "spatial"), False)],
+    ids=["two make passes", "three make passes", "strips"],
+)
+def test_groups_share_passes_and_pictures_and_survive(tiny_world: World, plan: Layout, shipped: bool) -> None:
+    """Ulysses and strips: the frames of one device up to rounding, before and after a rank is lost."""
+    traces, world = Traces(), World.load("racing") if shipped else tiny_world
+    twin_engine = one_device(world)
+    twin, engine = twin_engine.open_session(seed=3), spread(world, plan)
+    everybody, session = pids(engine), engine.open_session(seed=3)
+    groups = executor_of(engine)._groups
+    assert groups is not None
+    assert len(groups._ranks) == plan.dit_devices - 1 and groups.shares_pictures == (plan.decoding == "spatial")
+    idle = world.controls.idle()
+    compare(session, twin, idle, 5 if shipped else 30)
+    os.kill(everybody[0], signal.SIGSTOP)
+    began = time.monotonic()
+    compare(session, twin, idle, 1)
+    assert time.monotonic() - began < NOTICED + 0.5
+    wait_for(lambda: executor_of(engine).layout != plan, 5)
+    groups.settle()
+    assert len(groups._ranks) == max(0, plan.dit_devices - 2), "the survivors share passes"
+    compare(session, twin, idle, 5 if shipped else 30)
+    engine.close()
+    engine.close()
+    compare(session, twin, idle, 1)
+    traces.expect_nothing_left(everybody)
+
+
+def compare(session: Session, twin: Session, action: ActionVector, ticks: int) -> None:
+    for _ in range(ticks):
+        got, right = session.step(action).pixels.astype(int), twin.step(action).pixels
+        assert np.abs(got - right).max() <= 2 and np.abs(got - right).mean() < 0.01, "up to rounding"
+
+
+@pytest.mark.parametrize(
+    ("devices", "plan", "says"),
+    [
+        ("cuda:9", None, "9 devices of kind cuda were asked for and there are"),
+        ("cpu:999", None, "gain nothing from more"),
+        ("tpu:2", None, "devices are KIND:COUNT, such as cpu:3 or cuda:2; got 'tpu:2'"),
+        ("cpu:2", Layout(2, 3), r"the plan is for 5 devices \(2\+3\) and 2 are given"),
+        (["cpu", "gpu0"], None, "unknown device 'gpu0'"),
+        ("cpu:4", Layout(3, 1), "has 2 heads and 6 tokens to share among 3 devices; make its latents on at most 2"),
+        ("cpu:8", Layout(1, 7, "spatial"), "rows of latent cells to cut into 7 strips"),
+    ],
+)
+def test_bad_devices_are_refused_at_once(tiny_world: World, devices: str, plan: Layout | None, says: str) -> None:
+    with pytest.raises(BadInputError, match=says):
+        Engine(tiny_world, devices=devices, plan=plan)
+
+
+def test_a_world_that_is_another_for_the_workers(tiny_world: World, tmp_path: Path) -> None:
+    saved = tiny_world.save(tmp_path / "toy")  # in half precision: not the weights that play here
+    traces = Traces()
+    with pytest.raises(BadInputError, match="a world that the workers cannot read as the engine has it"):
+        Engine(saved, devices="cpu:2", kernels="reference")
+    traces.expect_nothing_left([])
+
+
+def test_a_world_that_does_not_fit(tiny_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dreamcade.engine.spreading._free_memory", lambda device: 1e6)
+    with pytest.raises(BadInputError, match=r"needs about 0\.4 GB for 1 processes on cpu and 0\.0 GB are free"):
+        Engine(tiny_world, devices="cpu:2", kernels="reference")
