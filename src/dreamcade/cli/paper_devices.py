@@ -15,6 +15,7 @@ def paper_on_devices(
     json: Path | None,
 ) -> None:  # fmt: skip
     """Measures it and prints the table; `devices` is KIND:COUNT."""
+    from dreamcade.core.errors import BadInputError
     from dreamcade.core.files import expect_writable, write_json
     from dreamcade.engine.spreading import name_devices
     from dreamcade.evaluation.paper.plan import PaperPlan
@@ -23,6 +24,8 @@ def paper_on_devices(
     from dreamcade.evaluation.paper.spread.setting import Setting
     from dreamcade.evaluation.paper.spread.table import spread_lines
 
+    if not devices:
+        raise BadInputError("--plan and --decoding say how devices share the work; give them, as in --devices cuda:8")
     if json:
         expect_writable(json)
     PaperPlan(paper_preset(preset, shrink), attention, decoder, steps, weights, cache)  # which says what is wrong

@@ -32,8 +32,10 @@ NOTICED = 1.0
 """Seconds within which a loss must be noticed."""
 SHARE = 1e-3
 """Of the bytes, at most so many differ from one device's, by 1: sums in another order round some pixels otherwise."""
-SHARE_BF16 = 0.02
-"""The same in bfloat16."""
+MEAN_BF16, MOST_BF16 = 0.5, 24
+"""In bfloat16, strips differ by so much of 255: their sums round differently from the first norm on, and so does every
+layer after it; neither is nearer to float32 than the other (tests/cluster/test_strips.py). Ranks of the dynamics and
+whole frames are those of one device to the bit."""
 
 
 def play_alone(setting: Setting, frames: int) -> list[Tensor]:
@@ -104,6 +106,21 @@ def test_the_frames_are_those_of_one_device(five: SpreadEngine, alone: list[Tens
     assert len(made) == FRAMES
     expect_as_alone(made, alone)
     assert all(one.latency_ms >= one.dit_ms + one.draw_ms > 0 for one in made)
+
+
+def test_in_the_papers_number_format() -> None:
+    setting = Setting("paper-racing", 10, steps=2)
+    alone = play_alone(setting, FRAMES)
+    with SpreadEngine(setting, Layout(2, 1), ("cpu",) * 3) as three:
+        for made, right in zip(
+            three.play(random_inputs(setting, frame) for frame in range(FRAMES)), alone, strict=True
+        ):  # fmt: skip
+            assert torch.equal(made.pixels, right), made.number
+        ready(three, Layout(1, 2, "spatial"))
+        made_in_strips = list(three.play(random_inputs(setting, frame) for frame in range(FRAMES)))
+    for one, right in zip(made_in_strips, alone, strict=True):
+        difference = (one.pixels.int() - right.int()).abs().float()
+        assert difference.mean() < MEAN_BF16 and difference.max() <= MOST_BF16
 
 
 def test_the_next_frame_is_begun_while_one_is_drawn(five: SpreadEngine) -> None:

@@ -17,7 +17,7 @@ from dreamcade.core.device import cpu_threads, keep_freed_memory, resolve_device
 from dreamcade.evaluation.machine import machine_name
 from dreamcade.evaluation.metrics import Progress
 from dreamcade.evaluation.paper.spread.engine import SpreadEngine, expect_fit, random_inputs
-from dreamcade.evaluation.paper.spread.forecast import calibrate_here, expected, given_layout
+from dreamcade.evaluation.paper.spread.forecast import OneDevice, expected, given_layout
 from dreamcade.evaluation.paper.spread.pictures import Made
 from dreamcade.evaluation.paper.spread.setting import Setting, expect_alike
 
@@ -64,18 +64,23 @@ def bench_spread(plan: SpreadPlan, progress: Progress = lambda what, done, total
 
 
 def _run(plan: SpreadPlan, setting: Setting, device: torch.device, progress: Progress) -> dict[str, Any]:
-    calibration = calibrate_here(setting, device, plan.seconds / 2, progress)
-    asked = given_layout(plan.layout, plan.decoding)
-    prediction = expected(setting, asked, len(plan.devices), device, plan.decoding, calibration)
-    layout = dataclasses.replace(prediction.layout, replicas=1)
+    """The layout is chosen by what was timed before the run; the prediction is by what was timed before and after."""
+    alone, asked = OneDevice(setting, device), given_layout(plan.layout, plan.decoding)
+    alone.time(plan.seconds / 2, progress)
+    count = len(plan.devices)
+    chosen = expected(setting, asked, count, device, plan.decoding, alone.calibration()).layout
+    layout = dataclasses.replace(chosen, replicas=1)
     progress("start the processes", 0, 1)
     with SpreadEngine(setting, layout, plan.devices[: layout.pipeline_devices]) as engine:
         progress("start the processes", 1, 1)
         made = _play(engine, plan.seconds, progress)
         skipped = engine.skipped
+    alone.time(plan.seconds / 2, progress)
+    calibration, found = alone.calibration(), figures(made, layout)
+    prediction = expected(setting, layout, count, device, plan.decoding, calibration)
     return {
-        "layout": layout.to_json(), "split": layout.split, **figures(made, layout), "skipped": skipped,
-        "predicted": prediction.to_json(), "ratio": figures(made, layout)["fps"] / prediction.fps,
+        "layout": layout.to_json(), "split": layout.split, **found, "skipped": skipped,
+        "predicted": prediction.to_json(), "ratio": found["fps"] / prediction.fps,
         "shared_cores_fps": _shared_cores_fps(prediction, device), "calibration": calibration.to_json(),
     }  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from statistics import mean
 
 import torch
 
@@ -45,28 +46,50 @@ def workload_of(setting: Setting) -> Workload:
     return paper_workload(setting.sizes, setting.attention, setting.decoder, setting.steps)
 
 
-def calibrate_here(setting: Setting, device: torch.device, seconds: float, progress: Progress) -> Calibration:
-    """Times of a frame's passes and of its drawing, as the engine runs them on one device; on a CPU also of an exchange
-    between two processes."""
-    model, decoder = setting.build(device)
-    dynamics = DynamicsPart(model, setting.cache, None)
-    pictures = PicturePart(decoder, setting.sizes.latent_shape, None)
-    actions, noise = random_inputs(setting, 0)
-    for frame in range(max(model.config.memory, model.config.recent)):
-        latents = dynamics.step(*random_inputs(setting, frame))
-    runs = {PASS: repeated(lambda: dynamics.step(actions, noise)), DRAW: repeated(lambda: pictures.draw(latents))}
-    times = medians(times_by_turns(runs, device, seconds, "stages on one device", progress))
-    inputs = [Input(f"{stage}, one device", f"{ms:.3g} ms", MEASURED, setting.preset) for stage, ms in times.items()]
-    link = gloo_times() if device.type == "cpu" else None
-    found = KindCalibration(
-        batches=(1,), dit_ms=(times[PASS],), decoder_ms=(times[DRAW],), steps=setting.steps,
-        link_latency=None if link is None else link[0], link=None if link is None else link[1],
-    )  # fmt: skip
-    if link is not None:
-        value = f"{1e6 * link[0]:.0f} µs, {link[1] / 1e9:.2f} GB/s"
-        inputs.append(Input("exchange", value, MEASURED, "two processes, gloo"))
-    name, kind = workload_of(setting).name, kind_of(device).name
-    return Calibration(name, f"measured on {machine_name(device)}", {kind: found}, None, tuple(inputs))
+class OneDevice:
+    """A frame's passes and its drawing as the engine runs them, on one device: to be timed before and after a run, so
+    that whatever else the machine does meets both. On a CPU also an exchange between two processes."""
+
+    def __init__(self, setting: Setting, device: torch.device) -> None:
+        self._setting, self._device = setting, device
+        model, decoder = setting.build(device)
+        dynamics = DynamicsPart(model, setting.cache, None)
+        pictures = PicturePart(decoder, setting.sizes.latent_shape, None)
+        actions, noise = random_inputs(setting, 0)
+        for frame in range(max(model.config.memory, model.config.recent)):
+            latents = dynamics.step(*random_inputs(setting, frame))
+        self._runs = {
+            PASS: repeated(lambda: dynamics.step(actions, noise)), DRAW: repeated(lambda: pictures.draw(latents))
+        }  # fmt: skip
+        self._times: list[dict[str, float]] = []
+        self._link = gloo_times() if device.type == "cpu" else None
+
+    def time(self, seconds: float, progress: Progress) -> None:
+        """For about so long."""
+        found = times_by_turns(self._runs, self._device, seconds, "stages on one device", progress)
+        self._times.append(medians(found))
+
+    def calibration(self) -> Calibration:
+        """The mean of what was timed."""
+        times = {stage: mean(one[stage] for one in self._times) for stage in self._runs}
+        inputs = [
+            Input(stage, _text(ms, [one[stage] for one in self._times]), MEASURED, "one device")
+            for stage, ms in times.items()
+        ]
+        link = self._link
+        found = KindCalibration(
+            batches=(1,), dit_ms=(times[PASS],), decoder_ms=(times[DRAW],), steps=self._setting.steps,
+            link_latency=None if link is None else link[0], link=None if link is None else link[1],
+        )  # fmt: skip
+        if link is not None:
+            value = f"{1e6 * link[0]:.0f} µs, {link[1] / 1e9:.2f} GB/s"
+            inputs.append(Input("exchange", value, MEASURED, "two processes, gloo"))
+        name, kind = workload_of(self._setting).name, kind_of(self._device).name
+        return Calibration(name, f"measured on {machine_name(self._device)}", {kind: found}, None, tuple(inputs))
+
+
+def _text(ms: float, each: list[float]) -> str:
+    return f"{ms:.3g} ms" + (f" (before {each[0]:.3g}, after {each[-1]:.3g})" if len(each) > 1 else "")
 
 
 def given_layout(asked: str | None, decoding: str | None) -> Layout | None:

@@ -56,6 +56,7 @@ class DynamicsPart:
         self._rank.open(PLAYER)
         self._meeting = meeting
         self._group: Group | None = None
+        self._failed = False
         self.device = model.leave.weight.device
 
     def join(self, name: str, rank: int, size: int, past: Past | None = None) -> None:
@@ -68,6 +69,7 @@ class DynamicsPart:
             self._group = self._meeting.join(name, rank, size, self.device)
             exchange = Ulysses(self._group, self.model.config.tokens, self.model.config.heads)
         self._rank.regroup(exchange, {PLAYER: past})
+        self._failed = False
         self._warm_up()
 
     def past(self) -> Past:
@@ -81,8 +83,15 @@ class DynamicsPart:
 
     def step(self, actions: Tensor, noise: Tensor) -> Tensor:
         """Actions `[1, A]`, noise `[steps, 1, L, P]` → the next latent float32 `[1, c, h, w]`, the same on every
-        rank."""
-        return self._step(PLAYER, actions, noise)
+        rank. Where it raised `RankLostError`, it does so until `join`: others may have made that frame."""
+        if self._failed:
+            raise RankLostError("this rank has left its group of passes")
+        try:
+            return self._step(PLAYER, actions, noise)
+        except RankLostError:
+            self._failed = True
+            self.leave()
+            raise
 
     def leave(self) -> None:
         """Its group, without waiting for anybody. On a GPU another thread may: who waits in an exchange goes on."""
