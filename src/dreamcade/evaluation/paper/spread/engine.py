@@ -65,6 +65,8 @@ class SpreadEngine:
         self.setting, self.replace = setting, replace
         self._devices, self._tell = devices, tell
         device = resolve_device(devices[0])
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # groups, graphs and Triton's launches take the current one
         model, decoder = setting.build(device)
         meeting = Meeting(meeting_place(HOST, master=True), HOST)
         self._store = f"{HOST}:{meeting.store.port}"  # type: ignore[attr-defined]

@@ -19,7 +19,6 @@ from dreamcade.dynamics.diffusion_transformer import DiffusionTransformer
 from dreamcade.dynamics.exchange import ALONE, Exchange
 from dreamcade.dynamics.rebuild import Past
 from dreamcade.engine.executors.capture import Replay
-from dreamcade.evaluation.ceilings import finish
 from dreamcade.evaluation.paper.spread.setting import Decoder
 
 PLAYER, WARM_UP = "player", "warm up"
@@ -29,6 +28,8 @@ FIRST_PATIENCE = 20.0
 """Seconds for an exchange of a group's first frames: kernels are chosen, and perhaps compiled."""
 PATIENCE = 0.8
 """Seconds for any later exchange …"""
+POLL = 5e-5
+"""Seconds between two looks at whether a GPU is done."""
 TIMES = 3.0
 """… and at least so many times a whole frame's: where devices are slow, they wait longer for each other."""
 
@@ -44,6 +45,27 @@ class Meeting:
         return Group.join(
             self.store, name, rank, size, host=self.host, device=device, meeting=MEETING, patience=FIRST_PATIENCE
         )
+
+
+def finish_together(device: torch.device, group: Group | None) -> None:
+    """Waits until a GPU has done what this thread's stream was given; not for what it draws on another one.
+
+    On GPUs an exchange waits on the device, for ever if need be. So where there is a group, this gives up after its
+    patience: `RankLostError`.
+    """
+    if device.type != "cuda":
+        return
+    stream = torch.cuda.current_stream(device)
+    if group is None:
+        stream.synchronize()
+        return
+    done = stream.record_event()
+    deadline = time.perf_counter() + group.patience
+    while not done.query():
+        if time.perf_counter() > deadline:
+            group.abandon()
+            raise RankLostError(f"another rank is gone, or has not answered for {group.patience:g} s")
+        time.sleep(POLL)
 
 
 class DynamicsPart:
@@ -101,8 +123,7 @@ class DynamicsPart:
 
     def _step(self, name: str, actions: Tensor, noise: Tensor) -> Tensor:
         made = self._rank.step([name], actions.to(self.device), noise.to(self.device))
-        if self.device.type == "cuda":
-            torch.cuda.current_stream(self.device).synchronize()  # not the whole device: it may be drawing, too
+        finish_together(self.device, self._group)
         return made
 
     def _warm_up(self) -> None:
@@ -142,7 +163,7 @@ class PicturePart:
         for _ in range(2):
             began = time.perf_counter()
             self._rank.draw(self._latents)
-            finish(self.device)
+            finish_together(self.device, self._rank.group)
         assert self._rank.group is not None
         self._rank.group.patience = max(PATIENCE, TIMES * (time.perf_counter() - began))
 
@@ -160,7 +181,9 @@ class PicturePart:
         if self._rank.group is None:
             raise RankLostError("this rank is in no group of pictures")
         self._latents.copy_(latents)
-        return self._rank.draw(self._latents).cpu()
+        rows = self._rank.draw(self._latents)
+        finish_together(self.device, self._rank.group)
+        return rows.cpu()
 
     def leave(self) -> None:
         """Its group."""
