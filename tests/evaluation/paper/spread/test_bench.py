@@ -1,4 +1,4 @@
-"""Figures of frames, and the whole measurement; over several processes it runs in the test of recipes/gpu/cluster.sh."""
+"""Figures of frames, and the whole measurement; over processes it runs in the test of recipes/gpu/cluster.sh."""
 
 from __future__ import annotations
 

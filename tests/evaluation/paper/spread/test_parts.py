@@ -32,7 +32,7 @@ def test_a_rank_that_failed_is_lost_until_it_joins_again(monkeypatch: pytest.Mon
     with pytest.raises(RankLostError, match="has left its group"):
         part.step(*random_inputs(SETTING, 3))
     twin.step(*random_inputs(SETTING, 2))
-    part.join("alone", 0, 1, twin.past())
+    part.join("alone", 0, 1, 1.0, twin.past())
     assert torch.equal(part.step(*random_inputs(SETTING, 3)), twin.step(*random_inputs(SETTING, 3)))
 
 

@@ -18,7 +18,7 @@ from dreamcade.cluster.payload import describe, raw, read_tensors
 from dreamcade.cluster.pulse import Patience
 from dreamcade.cluster.wire import Message
 from dreamcade.core.errors import RankLostError
-from dreamcade.evaluation.paper.spread.parts import FIRST_PATIENCE, MEETING, PicturePart
+from dreamcade.evaluation.paper.spread.parts import FIRST_PATIENCE, PicturePart
 from dreamcade.evaluation.paper.spread.passes import expect_all
 
 
@@ -64,13 +64,14 @@ class Worker:
 class Together:
     """Several workers draw a strip of every frame each."""
 
-    def __init__(self, name: str, members: Sequence[Member]) -> None:
-        """Forms their group. Raises `RankLostError` where they do not all come."""
+    def __init__(self, name: str, members: Sequence[Member], meeting: float) -> None:
+        """Forms their group; each waits `meeting` seconds for the others. Raises `RankLostError` where one does not
+        come."""
         self.name = name
         self._members = tuple(members)
         self._sending = threading.Lock()
-        place = {"name": name, "size": len(members)}
-        limit = MEETING + 2 * FIRST_PATIENCE
+        place = {"name": name, "size": len(members), "meeting": meeting}
+        limit = meeting + 2 * FIRST_PATIENCE
         expect_all([m.ask("join pictures", {**place, "rank": r}, seconds=limit) for r, m in enumerate(members)])
 
     def draw(self, latents: Tensor) -> Future[Drawn]:

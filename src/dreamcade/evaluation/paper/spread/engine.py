@@ -208,7 +208,7 @@ class SpreadEngine:
         there = [member for member in aim.decoders if member.reason is None]
         if aim.layout.decoding == Decoding.SPATIAL and 1 < len(there) == len(aim.decoders):
             try:
-                self._pictures.arrange([Together(f"strips {next(self._names)}", there)])
+                self._pictures.arrange([Together(f"strips {next(self._names)}", there, self._patience.limit(1))])
                 return
             except RankLostError as error:
                 logger.warning("frames are drawn whole: %s", error)

@@ -22,8 +22,6 @@ from dreamcade.engine.executors.capture import Replay
 from dreamcade.evaluation.paper.spread.setting import Decoder
 
 PLAYER, WARM_UP = "player", "warm up"
-MEETING = 5.0
-"""Seconds for all ranks of a group to come: all of them are running."""
 FIRST_PATIENCE = 20.0
 """Seconds for an exchange of a group's first frames: kernels are chosen, and perhaps compiled."""
 PATIENCE = 0.8
@@ -41,9 +39,10 @@ class Meeting:
     store: Store
     host: str = "127.0.0.1"
 
-    def join(self, name: str, rank: int, size: int, device: torch.device) -> Group:
+    def join(self, name: str, rank: int, size: int, device: torch.device, seconds: float) -> Group:
+        """Waits so many `seconds` for the other ranks."""
         return Group.join(
-            self.store, name, rank, size, host=self.host, device=device, meeting=MEETING, patience=FIRST_PATIENCE
+            self.store, name, rank, size, host=self.host, device=device, meeting=seconds, patience=FIRST_PATIENCE
         )
 
 
@@ -81,14 +80,15 @@ class DynamicsPart:
         self._failed = False
         self.device = model.leave.weight.device
 
-    def join(self, name: str, rank: int, size: int, past: Past | None = None) -> None:
-        """Goes on with `size` devices (1: alone) from `past`; none: from its own, as the head does."""
+    def join(self, name: str, rank: int, size: int, meeting: float, past: Past | None = None) -> None:
+        """Goes on with `size` devices (1: alone) from `past`; none: from its own, as the head does. Waits `meeting`
+        seconds for the others."""
         self.leave()
         past = self.past() if past is None else past
         exchange: Exchange = ALONE
         if size > 1:
             assert self._meeting is not None
-            self._group = self._meeting.join(name, rank, size, self.device)
+            self._group = self._meeting.join(name, rank, size, self.device, meeting)
             exchange = Ulysses(self._group, self.model.config.tokens, self.model.config.heads)
         self._rank.regroup(exchange, {PLAYER: past})
         self._failed = False
@@ -154,10 +154,10 @@ class PicturePart:
             self._latents = self._latents.contiguous(memory_format=torch.channels_last)
         self._whole: Replay[Tensor] | None = None
 
-    def join(self, name: str, rank: int, size: int) -> None:
-        """Draws strips from now on."""
+    def join(self, name: str, rank: int, size: int, meeting: float) -> None:
+        """Draws strips from now on. Waits `meeting` seconds for the other ranks."""
         assert self._meeting is not None
-        self._rank.regroup(self._meeting.join(name, rank, size, self.device))
+        self._rank.regroup(self._meeting.join(name, rank, size, self.device, meeting))
         self._whole = None
         began = time.perf_counter()
         for _ in range(2):

@@ -6,7 +6,7 @@ import itertools
 import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 
 from torch import Tensor
 
@@ -15,7 +15,7 @@ from dreamcade.cluster.payload import describe, raw
 from dreamcade.cluster.pulse import Patience
 from dreamcade.cluster.wire import Message, PeerLostError
 from dreamcade.core.errors import RankLostError
-from dreamcade.evaluation.paper.spread.parts import FIRST_PATIENCE, MEETING, DynamicsPart
+from dreamcade.evaluation.paper.spread.parts import FIRST_PATIENCE, DynamicsPart
 
 logger = logging.getLogger(__name__)
 TRIES = 2
@@ -70,7 +70,7 @@ class Passes:
         began = time.perf_counter()
         tensors = [actions, noise]
         fields, parts = describe(tensors), raw(tensors) if self._ranks else []
-        asked = [member.ask("step", fields, parts, self._patience.limit(self._size)) for member in self._ranks]
+        asked = [member.ask("step", fields, parts, self._patience.limit(1)) for member in self._ranks]
         try:
             latents = self._part.step(actions, noise)
             if self._broken:
@@ -79,7 +79,7 @@ class Passes:
             self._broken = True
             raise
         took = time.perf_counter() - began
-        self._patience.took(self._size, took)
+        self._patience.took(1, took)
         for answer in asked:
             answer.add_done_callback(_forget)
         return latents, 1e3 * took
@@ -100,23 +100,21 @@ class Passes:
             if self._part.device.type == "cuda":  # a CPU's exchange ends by itself
                 self._part.leave()
 
-    @property
-    def _size(self) -> int:
-        return 1 + len(self._ranks)
-
     def _form(self, ranks: Sequence[Member]) -> None:
         past, name = self._part.past(), f"passes {next(self._names)}"
         tensors = [past.tokens, past.actions] if past.count else []
         place = {"name": name, "size": 1 + len(ranks), "count": past.count, **describe(tensors)}
-        limit = MEETING + 2 * FIRST_PATIENCE
+        place["meeting"] = meeting = self._patience.limit(1)
+        limit = meeting + 2 * FIRST_PATIENCE
         asked = [m.ask("join passes", {**place, "rank": r}, raw(tensors), limit) for r, m in enumerate(ranks, 1)]
-        self._part.join(name, 0, 1 + len(ranks))
+        self._part.join(name, 0, 1 + len(ranks), meeting)
         expect_all(asked)
 
 
 def expect_all(asked: Sequence[Future[Message]]) -> None:
     """Raises `RankLostError` where one of the ranks that were asked could not do it."""
-    for answer in asked:
+    wait(asked, return_when=FIRST_EXCEPTION)
+    for answer in sorted(asked, key=lambda one: not one.done()):
         try:
             fields = answer.result().fields
         except PeerLostError as error:

@@ -109,4 +109,4 @@ def _together(what: Callable[[], object]) -> Answer:
 
 
 def _place(message: Message) -> dict[str, Any]:
-    return {name: message.fields[name] for name in ("name", "rank", "size")}
+    return {name: message.fields[name] for name in ("name", "rank", "size", "meeting")}
