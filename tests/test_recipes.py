@@ -116,6 +116,27 @@ def test_the_papers_engine_on_a_gpu_in_slices(tmp_path: Path) -> None:
     assert "paper-platformer" not in failed.stdout and "1 measurement failed" in (tmp_path / "status.txt").read_text()
 
 
+CLUSTER = {
+    "KIND": "cpu", "DEVICES": "2", "SHRINK": "15", "PRESETS": "paper-platformer", "COUNTS": "4", "STEPS": "1",
+    "SECONDS_EACH": "0.1", "SPLITS": "1+1 5+3", "TESTS": "", "OMP_NUM_THREADS": "1",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_papers_engine_over_devices_in_slices(tmp_path: Path) -> None:
+    script, split = str(RECIPES / "gpu/cluster.sh"), "paper-platformer-1+1"
+    first = run(script, str(tmp_path), SLICE="0", **CLUSTER)
+    assert first.returncode == 75 and f"before {split} was complete; call it again" in first.stdout
+    done = run(script, str(tmp_path), **CLUSTER)
+    assert done.returncode == 0, done.stdout + done.stderr
+    left = "complete; left out, with 2 of cpu: paper-platformer on 4; paper-platformer in 5+3"
+    assert left in (tmp_path / "status.txt").read_text()
+    found = json.loads((tmp_path / f"{split}.json").read_text())["runs"]["1"]
+    assert found["fps"] > 0 and found["predicted"]["fps"] > 0 and found["split"] == "1+1"
+    # What is done is not done again.
+    assert split not in run(script, str(tmp_path), **CLUSTER).stdout
+
+
 def test_counters_of_ncu_are_summed() -> None:
     spec = importlib.util.spec_from_file_location("paper_kernels", RECIPES / "gpu/paper_kernels.py")
     assert spec and spec.loader

@@ -28,12 +28,25 @@ def paper(
     plot: Annotated[Path | None, typer.Option(help="Draw them into this PNG.")] = None,
     device: Device = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Of a CPU; none: all cores of this process.")] = None,
+    devices: Annotated[str | None, typer.Option(help="Over several: cuda:8, or cpu:3 for as many processes.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Of --devices: a split as 5+3, a file of `plan`, or auto.")] = None,
+    decoding: Annotated[str | None, typer.Option(help="Of --devices: round-robin or spatial.")] = None,
 ) -> None:
     """Frames a second of the paper's engine with random weights, where they go, and the machine's own ceilings.
+
+    With --devices, a dynamics group and a decoder group work as processes, beside what the planner predicts.
 
     Example: dreamcade bench paper paper-racing --shrink 8 --seconds 3
     """
     # Imported here: `dreamcade --help` needs no PyTorch.
+    if devices or plan or decoding:
+        from dreamcade.cli.paper_devices import paper_on_devices
+
+        paper_on_devices(
+            preset, devices or "", plan, decoding, attention=attention, decoder=decoder, steps=_whole_numbers(steps),
+            shrink=shrink, weights=weights, cache=cache, seconds=seconds, threads=threads, json=json,
+        )  # fmt: skip
+        return
     import torch
 
     from dreamcade.core.device import cpu_threads, expect_compiler, resolve_device
@@ -53,12 +66,12 @@ def paper(
     if where.type == "cuda":
         torch.cuda.set_device(where)  # streams, graphs and Triton's launches take the current one
     torch.set_num_threads(threads or cpu_threads())
-    plan = PaperPlan(
+    measured = PaperPlan(
         paper_preset(preset, shrink), attention, decoder, _whole_numbers(steps), weights, cache,
         seconds, unfused, where.type == "cuda" if compiled is None else compiled,
     )  # fmt: skip
     with stage_bars() as progress:
-        figures = bench_paper(plan, where, progress)
+        figures = bench_paper(measured, where, progress)
     if json:
         write_json(json, figures)
     if plot:

@@ -23,11 +23,15 @@ class DecoderRank:
     """A decoder and its place in a group. Without a group (round-robin, or alone) it draws whole frames; in one, its
     strip of each, and all ranks of the group must be told to draw the same frames in the same order.
 
-    A convolutional decoder runs in fused kernels where there are any. One thread at a time.
+    A convolutional decoder runs in fused kernels where there are any; `fused`: in any case, on their references where
+    there are none, which ask each other half as often. One thread at a time.
     """
 
-    def __init__(self, decoder: Codec | ConvolutionalDecoder, group: Group | None = None) -> None:
+    def __init__(
+        self, decoder: Codec | ConvolutionalDecoder, group: Group | None = None, *, fused: bool = False
+    ) -> None:
         self._decoder = decoder
+        self._fused = fused
         self._group: Group | None = None
         self._made: dict[int, tuple[Strips, Draw]] = {}
         self.regroup(group)
@@ -82,7 +86,9 @@ class DecoderRank:
         if isinstance(decoder, Codec):
             return strips, in_strips(decoder, strips).decode_pixels
         weight = next(decoder.parameters()).detach()
-        make: Draw = FusedDecoder(decoder, strips=strips) if fuses(weight) else in_strips(decoder, strips)
+        make: Draw = (
+            FusedDecoder(decoder, strips=strips) if self._fused or fuses(weight) else in_strips(decoder, strips)
+        )
         return strips, lambda latents: to_pixels(make(latents))
 
 

@@ -97,12 +97,13 @@ class LightDrawing:
 
 
 def build_dynamics(
-    preset: PaperPreset, device: torch.device, attention: str = FACTORISED, weights: str = PLAIN
-) -> DiffusionTransformer:
-    """Raises `BadInputError` for an attention or weights that there are not."""
+    preset: PaperPreset, device: torch.device, attention: str = FACTORISED, weights: str = PLAIN,
+    dtype: torch.dtype | None = None,
+) -> DiffusionTransformer:  # fmt: skip
+    """In `DTYPE`, or another. Raises `BadInputError` for an attention or weights that there are not."""
     if weights not in WEIGHTS:
         raise BadInputError(f"weights must be one of {', '.join(WEIGHTS)}; got {weights!r}")
-    model = DiffusionTransformer.random(preset.dynamics(attention), device, DTYPE)
+    model = DiffusionTransformer.random(preset.dynamics(attention), device, dtype or DTYPE)
     model.leave.weight.normal_(std=LEAVE_SPREAD, generator=torch.Generator(device).manual_seed(1))
     return WEIGHTS[weights](model)
 
@@ -116,22 +117,32 @@ def sampled_in(model: DiffusionTransformer, steps: int) -> DiffusionTransformer:
 
 def build_drawing(preset: PaperPreset, device: torch.device, decoder: str = CONVOLUTIONAL) -> Drawing:
     """Raises `BadInputError` for a decoder that there is not."""
+    built = build_decoder(preset, device, decoder)
+    return LightDrawing(built) if isinstance(built, Codec) else ConvolutionalDrawing.fused(built)
+
+
+def build_decoder(
+    preset: PaperPreset, device: torch.device, decoder: str = CONVOLUTIONAL, dtype: torch.dtype | None = None
+) -> ConvolutionalDecoder | Codec:
+    """What holds a decoder's weights. Raises `BadInputError` for a decoder that there is not."""
     if decoder not in DECODERS:
         raise BadInputError(f"decoder must be one of {', '.join(DECODERS)}; got {decoder!r}")
-    if decoder == CONVOLUTIONAL:
-        return ConvolutionalDrawing.fused(plain_decoder(preset, device))
-    with seeded():
-        codec = Codec(preset.light()).eval().requires_grad_(False)
-    codec.to(device, DTYPE)
-    codec.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return LightDrawing(codec)
+    return plain_decoder(preset, device, dtype) if decoder == CONVOLUTIONAL else _light_codec(preset, device, dtype)
 
 
-def plain_decoder(preset: PaperPreset, device: torch.device) -> ConvolutionalDecoder:
+def plain_decoder(preset: PaperPreset, device: torch.device, dtype: torch.dtype | None = None) -> ConvolutionalDecoder:
     """The convolutional decoder in plain PyTorch, with the same random weights every time."""
     with seeded():
         plain = ConvolutionalDecoder(preset.convolutional()).eval().requires_grad_(False)
-    return plain.to(device, DTYPE)
+    return plain.to(device, dtype or DTYPE)
+
+
+def _light_codec(preset: PaperPreset, device: torch.device, dtype: torch.dtype | None) -> Codec:
+    with seeded():
+        codec = Codec(preset.light()).eval().requires_grad_(False)
+    codec.to(device, dtype or DTYPE)
+    codec.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return codec
 
 
 def only_emulates(weights: str, device: torch.device) -> bool:

@@ -1,0 +1,1 @@
+"""The paper's engine over several devices."""
