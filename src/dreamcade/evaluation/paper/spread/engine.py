@@ -164,7 +164,9 @@ class SpreadEngine:
 
     def _gather(self) -> None:
         try:
-            self._crew.gather(len(self._devices) - 1)
+            for place in range(len(self._devices) - 1):
+                self._crew.start(place)
+            self._crew.gather()
             for member in self._crew.there:
                 self._patience.took(1, member.facts["warm_ms"] / 1e3)
                 self._known.add(member.name)

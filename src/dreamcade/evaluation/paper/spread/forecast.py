@@ -13,11 +13,12 @@ from dreamcade.cluster.calibration import MEASURED, Calibration, Input, KindCali
 from dreamcade.cluster.devices import KINDS, DeviceGroup, DeviceKind
 from dreamcade.cluster.gloo_times import gloo_times
 from dreamcade.cluster.layout import Decoding, Layout
+from dreamcade.cluster.own_devices import kind_called
 from dreamcade.cluster.plan import Plan, read_plan
 from dreamcade.cluster.planner import plan, predict
 from dreamcade.cluster.workload import Workload
 from dreamcade.core.errors import BadInputError
-from dreamcade.evaluation.device_times import DRAW, PASS, kind_called
+from dreamcade.evaluation.device_times import DRAW, PASS
 from dreamcade.evaluation.machine import machine_name
 from dreamcade.evaluation.metrics import Progress
 from dreamcade.evaluation.paper.spread.engine import random_inputs
