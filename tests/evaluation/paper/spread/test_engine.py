@@ -141,7 +141,7 @@ SPATIAL = Decoding.SPATIAL.value
     ("before", "how", "rank", "after"),
     [
         pytest.param(Layout(3, 2, SPATIAL), signal.SIGKILL, 0, Layout(2, 2, SPATIAL), id="dynamics killed"),
-        pytest.param(Layout(2, 2, SPATIAL), signal.SIGSTOP, -1, Layout(2, 1), id="decoder stopped"),
+        pytest.param(Layout(2, 2, SPATIAL), signal.SIGSTOP, -1, Layout(2, 1, SPATIAL), id="decoder stopped"),
         pytest.param(Layout(2, 1), signal.SIGSTOP, 0, Layout(1, 1), id="dynamics stopped"),
         pytest.param(Layout(1, 1), signal.SIGKILL, 0, Layout(shared=True), id="the last one killed"),
     ],
