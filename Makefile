@@ -3,6 +3,7 @@
 WORLD ?=
 PORT ?= 8710
 ARGS ?=
+JOBS ?= 2
 BIN := .venv/bin
 export PYTHON
 
@@ -22,8 +23,8 @@ check: .venv/.ready-dev ## Lint, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-test: .venv/.ready-dev ## Run the tests
-	@$(BIN)/pytest $(ARGS)
+test: .venv/.ready-dev ## Run the tests, JOBS at a time
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 format: .venv/.ready-dev ## Format the code, fix what the linter can fix
 	@$(BIN)/ruff check --fix --quiet .

@@ -9,6 +9,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
+# Where tests run side by side, so do the programs that they start: one thread each, or they wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import torch
 from numpy.typing import NDArray
 
@@ -23,6 +28,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Triton decides at its import whether kernels are compiled or interpreted.
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+LONGEST = ("test_recipes.py", "test_broken_worlds.py", "test_browser.py", "test_gateway.py")
+"""Files that take minutes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side, those of one file share a process, and with it what they set up; the longest begin
+    first, each recipe by itself."""
+    for item in items:
+        alone = item.path.name == "test_recipes.py"
+        item.add_marker(pytest.mark.xdist_group(item.nodeid if alone else str(item.path)))
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 Play = Callable[..., tuple[Pixels, NDArray[np.float32]]]
 WIDTH, HEIGHT = 48, 32
