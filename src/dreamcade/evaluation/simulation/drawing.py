@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -112,14 +113,14 @@ class Drawer:
 
     def _encode(self, now: float, pictures: int) -> list[float]:
         """When each of a batch is encoded: by the threads that all lanes share, or else by the lane itself."""
-        beside = len(self._threads) > 1 and pictures > 1
-        threads = self._threads if beside else [now]
+        taken = [self._service.encode.draw(1, self._random) for _ in range(pictures)]
+        self.encoded += sum(taken)
+        if pictures == 1 or len(self._threads) == 1:
+            return list(itertools.accumulate(taken, initial=now))[1:]
         moments = []
-        for _ in range(pictures):
-            seconds = self._service.encode.draw(1, self._random)
-            self.encoded += seconds
-            moments.append(max(now, threads[0]) + seconds)
-            heapq.heapreplace(threads, moments[-1])
+        for seconds in taken:
+            moments.append(max(now, self._threads[0]) + seconds)
+            heapq.heapreplace(self._threads, moments[-1])
         return moments
 
     def _shares(self, frames: int) -> list[int]:
