@@ -272,7 +272,8 @@ def service_of(engine: Engine, times: dict[str, Any], decoders: int, paced: bool
     dynamics, decode = Measured(times["dynamics"]), Measured(times["decode"])
     return Service(
         engine.world.tick_rate, dynamics, decode, Measured({1: times["encode"]}), decoders=decoders,
-        lanes=engine.lanes, telling=times["telling"], paced=paced, speculation=engine.world.predictor is not None,
+        lanes=engine.lanes, encoding_threads=engine.encoding_threads, telling=times["telling"], paced=paced,
+        speculation=engine.world.predictor is not None,
         blocks=engine.sampling_steps * len(engine.world.dynamics.transformer.blocks),
     )  # fmt: skip
 

@@ -53,6 +53,7 @@ def test_a_world_s_players_on_own_devices(tiny_world: World, tmp_path: Path) -> 
         ([*PAPER, "--calibration", "/nowhere.json"], "cannot read /nowhere.json"),
         ([*PAPER, "--skip", "2"], "--skip is a share of frames"),
         ([*PAPER, "--decoding", "sideways"], "decoding must be round-robin or spatial"),
+        ([*PAPER, "--host-cores", "0"], "host_cores of the device kind 'ascend-910c'"),
         ([*PAPER, "--latency", "-3"], "a positive number of milliseconds"),
         ([*PAPER, "--json", "/proc/nowhere/x.json"], "cannot write"),
         (["plan", "--preset", "paper-racing", "--devices", "rtx-3070:1", "--players", "9"], "GB are short"),
@@ -62,3 +63,14 @@ def test_bad_input_is_one_line(arguments: list[str], said: str, capfd: pytest.Ca
     assert exit_code_of(lambda: app(arguments)) == 2
     error = capfd.readouterr().err.strip()
     assert said in error and len(error.splitlines()) == 1
+
+
+def test_the_machines_cores_can_be_told() -> None:
+    carried = {}
+    for cores in ("3", "14"):
+        arguments = ["plan", "racing", "--devices", "h200:1", "--players", "40", "--host-cores", cores]
+        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        assert result.exit_code == 0 and f"{cores} of the machine's cores a device" in result.stdout
+        row = next(line for line in result.stdout.splitlines() if line.endswith("behind it encoding"))
+        carried[cores] = int(row.split("tick rate")[0].split()[-1])
+    assert 5 * carried["3"] < carried["14"]

@@ -2,7 +2,18 @@ from __future__ import annotations
 
 import dataclasses
 
-from dreamcade.cluster.assessment import BOTH, DIT, HAND_OVER, Placed, Question, assess, carried, most
+from dreamcade.cluster.assessment import (
+    BOTH,
+    DIT,
+    ENCODING,
+    HAND_OVER,
+    Placed,
+    Question,
+    assess,
+    bottleneck,
+    carried,
+    most,
+)
 from dreamcade.cluster.calibration import Calibration, KindCalibration
 from dreamcade.cluster.devices import DeviceKind
 from dreamcade.cluster.layout import Layout
@@ -40,6 +51,37 @@ def test_a_core_also_encodes(workload: Workload, kind: DeviceKind) -> None:
     together = assess(question, placed(Layout(shared=True), core, workload, encode=2.0), 3)
     assert together.slowest == BOTH and round(together.tick * 1e3, 6) == 66
     assert round(assess(question, placed(Layout(1, 1), kind, workload, encode=2.0), 3).tick * 1e3, 6) == 30
+
+
+def test_beside_a_gpu_its_machines_cores_encode(workload: Workload, kind: DeviceKind) -> None:
+    """Six players' pictures of 40 ms each; passes and drawings of 10 ms. Two cores are left to others."""
+    few, many = (dataclasses.replace(kind, host_cores=cores) for cores in (1.0, 5.0))
+    question = Question(workload)
+
+    def tick(layout: Layout, kind: DeviceKind) -> tuple[float, str]:
+        found = assess(question, placed(layout, kind, workload, encode=40.0), 6)
+        assert found.tick <= 1.01 * found.without_skips
+        return round(found.tick * 1e3, 6), found.slowest
+
+    assert tick(Layout(shared=True), few) == (60 + 6 * 40, ENCODING), "one lane draws, then encodes all of them"
+    assert tick(Layout(shared=True), many) == (60 + 2 * 40, ENCODING), "three at once"
+    assert tick(Layout(1, 1), few) == ((60 + 6 * 40) / 2, ENCODING), "two lanes"
+    assert tick(Layout(1, 1), many) == (60 + 0, DIT), "eight at once, 30 ms for all"
+    words = bottleneck(question, assess(question, placed(Layout(shared=True), few, workload, encode=40.0), 6))
+    assert words == ENCODING
+
+
+def test_encoding_limits_how_many_players_a_gpu_carries(workload: Workload, kind: DeviceKind) -> None:
+    ticking = dataclasses.replace(workload, tick_rate=1.0)
+    question = Question(ticking)
+
+    def players(cores: float) -> int:
+        known = dataclasses.replace(kind, host_cores=cores, memory=1e12)
+        return carried(question, placed(Layout(shared=True), known, ticking, encode=190.0))
+
+    assert players(1.0) == 5  # of 190 + 10 ms each
+    assert players(6.0) == 16, "four at once: 4 × 190 + 16 × 10 = 920 ms, and 17 of them take 1120"
+    assert players(100.0) == 43, "sixteen at once, however many cores: 3 × 190 + 43 × 10 = 1000 ms"
 
 
 def test_a_hand_over_can_be_what_is_slowest(workload: Workload, kind: DeviceKind) -> None:

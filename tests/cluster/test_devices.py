@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from dreamcade.cluster.devices import KINDS, DeviceKind, devices_text, first_devices, parse_devices, read_kinds
+from dreamcade.cluster.devices import (
+    KINDS,
+    DeviceKind,
+    devices_text,
+    first_devices,
+    parse_devices,
+    read_kinds,
+    with_host_cores,
+)
 from dreamcade.core.errors import BadInputError, UnknownNameError
 
 
@@ -23,6 +31,13 @@ def test_newer_and_larger_kinds_are_faster() -> None:
     for slower, faster in (("a100", "h100"), ("h200", "b200"), ("rtx-3060", "rtx-3090"), ("rtx-4090", "rtx-5090")):
         assert KINDS[slower].flops < KINDS[faster].flops
         assert KINDS[slower].bandwidth < KINDS[faster].bandwidth
+
+
+def test_cores_of_an_operators_machines() -> None:
+    devices = with_host_cores(parse_devices("h200:8,rtx-4090:2"), 6.0)
+    assert [(group.kind.host_cores, group.count) for group in devices] == [(6.0, 8), (6.0, 2)]
+    with pytest.raises(BadInputError, match="host_cores of the device kind 'h200'"):
+        with_host_cores(devices, 0.0)
 
 
 def test_devices_are_read_in_order_and_added_up() -> None:

@@ -26,6 +26,9 @@ def plan(
         str | None, typer.Option(help="A file of `dreamcade bench calibrate`, or none: assumptions only.")
     ] = None,
     device_kinds: Annotated[Path | None, typer.Option(help="Your own kinds of devices, as JSON.")] = None,
+    host_cores: Annotated[
+        float | None, typer.Option(help="Cores of your machines' processors for each device; none: a usual machine's.")
+    ] = None,
     decoding: Annotated[str | None, typer.Option(help="round-robin or spatial; none: whichever is better.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Plans to list.")] = 8,
     json: Annotated[Path | None, typer.Option(help="Write the plans to this file; --plan FILE reads it.")] = None,
@@ -54,10 +57,12 @@ def plan(
         raise BadInputError(
             "a plan is for one world or one preset: dreamcade plan racing, or dreamcade plan --preset paper-racing"
         )
-    from dreamcade.cluster.devices import KINDS, read_kinds
+    from dreamcade.cluster.devices import KINDS, read_kinds, with_host_cores
     from dreamcade.cluster.own_devices import asked_devices
 
     there = asked_devices(devices, KINDS if device_kinds is None else read_kinds(device_kinds))
+    if host_cores is not None:
+        there = with_host_cores(there, host_cores)
     if plot:
         from dreamcade.evaluation.plan_plot import plot_plan  # before anything is counted: it needs an extra
     from dreamcade.cluster.report import report

@@ -14,6 +14,7 @@ from dreamcade.cluster.costs import (
     dynamics_memory,
     hand_over_seconds,
 )
+from dreamcade.cluster.encoding import pipeline_threads
 from dreamcade.cluster.layout import Decoding, Layout
 from dreamcade.cluster.plan import Plan
 from dreamcade.cluster.rates import Rates
@@ -71,6 +72,7 @@ class Assessment:
 
 
 DIT, DECODER, HAND_OVER, BOTH = "DiT", "decoder", "hand-over", "DiT and decoder on one device"
+ENCODING = "encoding"
 SHARED, BEHIND = ", one device for both", "; behind it "
 """In the words of what holds a layout back: the end of those of a shared device, and between the tick rate and what
 would be next."""
@@ -85,26 +87,43 @@ def assess(question: Question, placed: Placed, players: int) -> Assessment:
     at_once = -(-players // artists)
     drawing = drawing_cost(workload, placed.decoder, at_once, strips)
     pace = drawing.total * players / (artists * at_once)
-    encoding = players * placed.dit.encode if placed.dit.kind.host else 0.0
+    host = placed.dit.kind.host  # then the core that computes encodes, too
+    own = players * placed.dit.encode if host else 0.0
+    encoding = 0.0 if host else encoding_pace(placed, players, drawing.total)
     made = passes.total * (1 - workload.skip)
     hold_dit = dynamics_memory(workload, layout.dit_devices, players)
     hold_decoder = decoder_memory(workload, at_once, strips)
     if layout.shared:
-        paces = {BOTH: made + pace + encoding}
+        paces = {BOTH: made + pace + own, ENCODING: encoding}
         return Assessment(
-            passes, drawing, 0.0, paces, BOTH, passes.total + pace + encoding, passes.total + drawing.total,
-            hold_dit + hold_decoder, hold_dit + hold_decoder, made, pace,
+            passes, drawing, 0.0, paces, _slowest(paces), max(passes.total + pace + own, encoding),
+            passes.total + drawing.total, hold_dit + hold_decoder, hold_dit + hold_decoder, made, pace,
         )  # fmt: skip
     between = placed.dit, placed.decoder
     hand_over = hand_over_seconds(workload, *between, players, layout.pipeline_devices)
     delivery = delivery_seconds(workload, *between, at_once, layout.pipeline_devices)
-    paces = {DIT: made + encoding, DECODER: pace, HAND_OVER: hand_over}
-    slowest = max(paces, key=lambda stage: paces[stage])
+    paces = {DIT: made + own, DECODER: pace, HAND_OVER: hand_over, ENCODING: encoding}
     latency = passes.total + hand_over + drawing.total + delivery
-    without = max(passes.total + encoding, pace, hand_over)
+    without = max(passes.total + own, pace, hand_over, encoding)
     return Assessment(
-        passes, drawing, hand_over, paces, slowest, without, latency, hold_dit, hold_decoder, made + encoding, pace
+        passes, drawing, hand_over, paces, _slowest(paces), without, latency, hold_dit, hold_decoder, made + own, pace
     )  # fmt: skip
+
+
+def encoding_pace(placed: Placed, players: int, drawing: float) -> float:
+    """Seconds a tick that a processor beside the devices needs for its pictures. Whoever draws a batch, in `drawing`
+    seconds, waits until all of it is encoded; one batch more than there are decoders can be on its way."""
+    layout = placed.layout
+    threads = pipeline_threads(placed.dit.kind, layout.pipeline_devices)
+    artists = 1 if layout.decoding == Decoding.SPATIAL else layout.decoder_devices
+    lanes = 1 if layout.shared else 1 + artists
+    batch = -(-players // threads) * placed.dit.encode
+    all_threads = players * placed.dit.encode / threads if min(players, threads) > 1 else 0.0
+    return max((drawing + batch) / lanes, all_threads)
+
+
+def _slowest(paces: Mapping[str, float]) -> str:
+    return max(paces, key=lambda stage: paces[stage])
 
 
 def shortage(placed: Placed, found: Assessment) -> str | None:

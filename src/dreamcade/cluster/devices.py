@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from dreamcade.cluster.figures import expect_figure, expect_text
@@ -25,8 +25,8 @@ class DeviceKind(JsonConfig):
     `flops` dense bfloat16 FLOP/s with sums in float32; `bandwidth` bytes/s of its memory; `memory` bytes; `link`
     bytes/s each way between two devices of one machine, `link_latency` seconds for one exchange among them; `network`
     and `network_latency` the same between machines; `launch` seconds for starting one operation, where it is not
-    hidden behind the one before; `per_machine` devices of one machine; `source` of the figures. Raises `BadInputError`
-    for a figure that is not positive.
+    hidden behind the one before; `per_machine` devices of one machine, with `host_cores` cores of its processor for
+    each of them; `source` of the figures. Raises `BadInputError` for a figure that is not positive.
     """
 
     name: str
@@ -42,6 +42,8 @@ class DeviceKind(JsonConfig):
     source: str = ""
     host: bool = False
     """Whether it is a core of the machine's own processor, which also has to encode the frames."""
+    host_cores: float = 8.0
+    """Cores, not threads: two threads of one core encode little more than one."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or set(self.name) & set(":, "):
@@ -74,16 +76,22 @@ bytes/s of 16 lanes as copies reach them. GeForce cards exchange through the mac
 _PCIE_LATENCY = 30 * MICROSECOND
 
 
-def _data_centre(name: str, flops: float, bandwidth: float, memory: float, link: float, source: str) -> DeviceKind:
+def _data_centre(
+    name: str, flops: float, bandwidth: float, memory: float, link: float, source: str, host_cores: float = 112 / 8
+) -> DeviceKind:
+    """The processors are those of NVIDIA's own machines by their data sheets: 112 cores for eight GPUs in a DGX H100,
+    H200 and B200."""
     return DeviceKind(
-        name, flops * TERA, bandwidth * GIGA, memory * GIGA, link * GIGA, NVLINK, 50 * GIGA, source=source
+        name, flops * TERA, bandwidth * GIGA, memory * GIGA, link * GIGA, NVLINK, 50 * GIGA, source=source,
+        host_cores=host_cores,
     )  # fmt: skip
 
 
 def _geforce(name: str, flops: float, bandwidth: float, memory: float, link: float, source: str) -> DeviceKind:
+    """In a workstation with 16 cores for each (assumed)."""
     return DeviceKind(
         f"rtx-{name}", flops * TERA, bandwidth * GIGA, memory * GIGA, link, _PCIE_LATENCY, 1.25 * GIGA,
-        100 * MICROSECOND, 2.5 * MICROSECOND, 4, source,
+        100 * MICROSECOND, 2.5 * MICROSECOND, 4, source, host_cores=16.0,
     )  # fmt: skip
 
 
@@ -91,12 +99,13 @@ _AMPERE = "NVIDIA, Ampere GA102 whitepaper: tensor cores, bf16 with float32 sums
 _ADA = "NVIDIA, Ada whitepaper: tensor cores, bf16 with float32 sums, dense"
 _BLACKWELL = "NVIDIA, RTX Blackwell whitepaper: tensor cores, bf16 with float32 sums, dense"
 _KINDS = (
-    # Two dies of 376 TFLOP/s, 1.6 TB/s and 64 GB each in one package; 392 GB/s each way over the unified bus.
+    # Two dies of 376 TFLOP/s, 1.6 TB/s and 64 GB each in one package; 392 GB/s each way over the unified bus. One
+    # processor for two packages, of 64 cores (assumed).
     DeviceKind(
         "ascend-910c", 752 * TERA, 3200 * GIGA, 128 * GIGA, 392 * GIGA, 20 * MICROSECOND, 50 * GIGA, launch=3e-6,
-        source="arXiv 2506.12708 (CloudMatrix384), and arXiv 2602.00608 for the FLOP/s",
+        source="arXiv 2506.12708 (CloudMatrix384), and arXiv 2602.00608 for the FLOP/s", host_cores=32.0,
     ),
-    _data_centre("a100", 312, 2039, 80, 300, "NVIDIA A100 80GB SXM data sheet"),
+    _data_centre("a100", 312, 2039, 80, 300, "NVIDIA A100 80GB SXM data sheet", 128 / 8),
     _data_centre("h100", 989.4, 3350, 80, 450, "NVIDIA H100 SXM data sheet"),
     _data_centre("h200", 989.4, 4800, 141, 450, "NVIDIA H200 SXM data sheet"),
     _data_centre("b200", 2250, 7700, 180, 900, "NVIDIA HGX B200 data sheet"),
@@ -173,6 +182,11 @@ def parse_devices(text: str, kinds: Mapping[str, DeviceKind] = KINDS) -> tuple[D
 
 
 MOST_DEVICES = 10_000
+
+
+def with_host_cores(devices: Sequence[DeviceGroup], cores: float) -> tuple[DeviceGroup, ...]:
+    """The same devices in machines with so many cores for each. Raises `BadInputError` unless that is positive."""
+    return tuple(DeviceGroup(replace(group.kind, host_cores=cores), group.count) for group in devices)
 
 
 def devices_text(devices: Sequence[DeviceGroup]) -> str:

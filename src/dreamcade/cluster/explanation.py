@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from dreamcade.cluster.assessment import most
-from dreamcade.cluster.calibration import ASSUMED, COUNTED, DATA_SHEET, Calibration, Input
-from dreamcade.cluster.devices import DeviceGroup, devices_text, first_devices
+from dreamcade.cluster.calibration import ASSUMED, COUNTED, DATA_SHEET, MEASURED, Calibration, Input
+from dreamcade.cluster.devices import DeviceGroup, DeviceKind, devices_text, first_devices
 from dreamcade.cluster.plan import Plan
 from dreamcade.cluster.planner import plan
-from dreamcade.cluster.rates import assumed_of, rates_of
+from dreamcade.cluster.rates import assumed_of, rates_of, times_hold
 from dreamcade.cluster.workload import Workload
 from dreamcade.core.errors import BadInputError
 
@@ -39,6 +39,7 @@ def inputs_of(
             Input(f"{kind.name}: {name.replace('_', ' ')}", f"{share:.0%}", ASSUMED, "of the data sheet's figure")
             for name, share in assumed_of(kind, workload, calibration).items()
         ]
+        found.append(_encoding(kind, workload, calibration))
     return found
 
 
@@ -127,6 +128,13 @@ def kinds_text(one: Plan) -> str:
     stages = (one.dit_kinds, one.decoder_kinds)
     texts = [" and ".join(f"{count} {name}" for name, count in stage.items()) for stage in stages]
     return texts[0] if one.layout.shared else " + ".join(texts)
+
+
+def _encoding(kind: DeviceKind, workload: Workload, calibration: Calibration | None) -> Input:
+    known = calibration.of(kind.name).encode_ms if calibration and times_hold(calibration, workload) else None
+    cores = "by the core itself" if kind.host else f"{kind.host_cores:g} of the machine's cores a device"
+    text = f"{1e3 * rates_of(kind, workload, calibration).encode:.2g} ms a picture, {cores}"
+    return Input(f"{kind.name}: encoding", text, ASSUMED if known is None else MEASURED)
 
 
 def _size_of(one: Plan) -> tuple[int, float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dreamcade.cluster.calibration import Calibration, KindCalibration
 from dreamcade.cluster.devices import DeviceKind
+from dreamcade.cluster.encoding import PER_PIXEL
 from dreamcade.cluster.workload import Workload
 
 DIT_UTILISATION = 0.48
@@ -65,6 +66,7 @@ class Rates:
     fixed: float | None = None
     exchanging: float | None = None
     encode: float = 0.0
+    """Seconds of a picture on one core of the machine's processor."""
 
 
 def rates_of(kind: DeviceKind, workload: Workload, calibration: Calibration | None = None) -> Rates:
@@ -87,8 +89,12 @@ def rates_of(kind: DeviceKind, workload: Workload, calibration: Calibration | No
         _times(known.batches, known.decoder_ms, 1.0) if own else None,
         _seconds(known.dit_fixed_ms, longer) if own else None,
         _seconds(known.exchange_ms, longer) if own else None,
-        (known.encode_ms or 0.0) / 1e3 if own else 0.0,
+        known.encode_ms / 1e3 if own and known.encode_ms is not None else _encoding(workload),
     )
+
+
+def _encoding(workload: Workload) -> float:
+    return PER_PIXEL * workload.frame_width * workload.frame_height
 
 
 def assumptions(kind: DeviceKind) -> dict[str, float]:

@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dreamcade.core.types import Frame, Pixels
+from dreamcade.core.types import Frame
 from dreamcade.engine.decider import Idle
 from dreamcade.engine.drafts import Draft, Picture
+from dreamcade.engine.encoding import Encode, Encoded, PictureEncoder
 from dreamcade.engine.engine import Engine
 from dreamcade.engine.handle import FrameJob, Handle
 from dreamcade.engine.proposal import Dreamed
-
-Encode = Callable[[Pixels], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +31,13 @@ class FrameDrawer:
     """As many threads as frames can be drawn at once (`Executor.lanes`), with room for one waiting frame per handle: a
     newer frame replaces one that nobody has begun to draw. What was begun is delivered in the order of its ticks.
 
-    All frames that wait are decoded as one batch; drafts come after them, likeliest first.
+    All frames that wait are decoded as one batch, and encoded by so many threads as the engine has cores to spare for
+    (`Engine.encoding_threads`); drafts come after them, likeliest first.
     """
 
     def __init__(self, engine: Engine, encode: Encode, idle: Idle, fail: Callable[[Handle, Exception], None]) -> None:
         self._engine = engine
-        self._encode = encode
+        self._encoder = PictureEncoder(encode, engine.encoding_threads)
         self._idle = idle
         self._fail = fail
         self._changed = threading.Condition()
@@ -71,6 +71,7 @@ class FrameDrawer:
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
+        self._encoder.stop()
 
     def offer(self, handle: Handle, job: FrameJob) -> None:
         """Hands a frame over; returns at once."""
@@ -197,22 +198,21 @@ class FrameDrawer:
                 self._land(task)
                 self._fail(task.handle, error)
             return
-        for task, frame in zip(tasks, frames, strict=True):
+        encoding = self._encoder.begin([frame.pixels for frame in frames])
+        for task, frame, encoded in zip(tasks, frames, encoding, strict=True):
             try:
-                self._finish(task, frame)
+                self._finish(task, frame, encoded)
             except Exception as error:  # one player's failure must not end the others' play
                 self._fail(task.handle, error)
             finally:
                 self._land(task)
         self._idle.drew(len(tasks) * self._engine.lanes, time.perf_counter() - began)
 
-    def _finish(self, task: Task, frame: Frame) -> None:
+    def _finish(self, task: Task, frame: Frame, encoding: Callable[[], Encoded]) -> None:
         if not task.handle.attached:
             return
-        began = time.perf_counter()
-        data = self._encode(frame.pixels)
-        encode_ms = (time.perf_counter() - began) * 1000.0
-        picture, job = Picture(data, dataclasses.replace(frame.timing, encode_ms=encode_ms)), task.job
+        encoded = encoding()
+        picture, job = Picture(encoded.data, dataclasses.replace(frame.timing, encode_ms=encoded.ms)), task.job
         if task.draft is not None:
             with self._changed:
                 task.draft.picture, job = picture, task.draft.job

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dreamcade.cluster.encoding import encoding_threads
 from dreamcade.cluster.hosts import Hosts, LocalHosts
 from dreamcade.cluster.layout import Decoding, Layout
 from dreamcade.cluster.plan import Plan
@@ -154,6 +155,15 @@ class Engine:
     def lanes(self) -> int:
         """How many frames can be drawn at once."""
         return self.passes.executor.lanes
+
+    @property
+    def encoding_threads(self) -> int:
+        """How many pictures may be encoded at once. A GPU's pipeline has its devices' share of this machine's cores for
+        that; on a CPU, as many as the drawing thread computes with, and it waits meanwhile: others are at work."""
+        if self.device.type != "cpu":
+            there = torch.cuda.device_count()
+            return encoding_threads(cpu_threads() * min(self.layout.pipeline_devices, there) / there)
+        return self._cores(2) if self.layout.shared else 1
 
     @property
     def path(self) -> str:

@@ -12,7 +12,8 @@ from dreamcade.engine.clock import FixedRateClock
 from dreamcade.engine.decider import Idle
 from dreamcade.engine.director import Director
 from dreamcade.engine.drafts import Key
-from dreamcade.engine.drawing import Encode, FrameDrawer
+from dreamcade.engine.drawing import FrameDrawer
+from dreamcade.engine.encoding import Encode
 from dreamcade.engine.engine import Engine
 from dreamcade.engine.handle import EncodedFrame, Handle, OnError, Sink
 from dreamcade.engine.modes import Modes
@@ -31,10 +32,11 @@ class GameLoop:
     others draw that frame while the next is dreamed. In the time that ticks leave, it makes drafts for the actions that
     are likely to come (`director.py`).
 
-    `encode` turns pixels uint8 `[H, W, 3]` into bytes. Not `paced`, the next tick comes as soon as there is room for
-    its frame, and none is left out. With nothing to play the loop sleeps and uses no CPU. On a CPU each thread has half
-    the cores, and while the loop runs, all else that is asked of the engine is done in its thread (`engine/home.py`
-    says why); for the same reason, do no other PyTorch work on the CPU in this process meanwhile.
+    `encode` turns pixels uint8 `[H, W, 3]` into bytes; several threads may call it at once. Not `paced`, the next tick
+    comes as soon as there is room for its frame, and none is left out. With nothing to play the loop sleeps and uses no
+    CPU. On a CPU each thread has half the cores, and while the loop runs, all else that is asked of the engine is done
+    in its thread (`engine/home.py` says why); for the same reason, do no other PyTorch work on the CPU in this process
+    meanwhile.
     """
 
     def __init__(self, engine: Engine, encode: Encode, paced: bool = True, pipeline: bool = True) -> None:

@@ -42,12 +42,13 @@ class Sleeper:
         return torch.zeros(len(latents), self.size[1], self.size[0], 3, dtype=torch.uint8)
 
 
-def encode(pixels: Pixels) -> bytes:
-    return b""
-
-
-def really(world: World, sessions: int, paced: bool, times: tuple[float, float, float]) -> float:
+def really(world: World, sessions: int, paced: bool, times: tuple[float, float, float], encoding: float) -> float:
     """Frames a second of each player."""
+
+    def encode(pixels: Pixels) -> bytes:
+        time.sleep(encoding)
+        return b""
+
     engine = Engine(world, device="cpu", dtype=torch.float32)
     engine.passes.executor = Sleeper(engine, *times)
     shown = list[float]()
@@ -73,24 +74,28 @@ def really(world: World, sessions: int, paced: bool, times: tuple[float, float, 
 
 
 @pytest.mark.parametrize(
-    ("sessions", "paced", "times"),
+    ("sessions", "paced", "times", "encoding", "threads"),
     [
-        (1, True, (0.008, 0.002, 0.006)),
-        (1, True, (0.012, 0.002, 0.035)),
-        (3, True, (0.030, 0.005, 0.004)),
-        (1, False, (0.015, 0.005, 0.025)),
+        (1, True, (0.008, 0.002, 0.006), 0.0, 1),
+        (1, True, (0.012, 0.002, 0.035), 0.0, 1),
+        (3, True, (0.030, 0.005, 0.004), 0.0, 1),
+        (1, False, (0.015, 0.005, 0.025), 0.0, 1),
+        (4, True, (0.004, 0.001, 0.001), 0.016, 2),
     ],
 )
 def test_frames_a_second_are_those_of_a_real_loop(
-    tiny_world: World, sessions: int, paced: bool, times: tuple[float, float, float]
-) -> None:
+    tiny_world: World, sessions: int, paced: bool, times: tuple[float, float, float], encoding: float, threads: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(Engine, "encoding_threads", threads)
     passing, each, drawing = times
     served = Service(
-        tiny_world.tick_rate, constant(passing, each), constant(drawing), paced=paced, speculation=False
+        tiny_world.tick_rate, constant(passing, each), constant(drawing), constant(encoding),
+        encoding_threads=threads, paced=paced, speculation=False,
     )  # fmt: skip
     simulated = simulate(served, sessions, 1, Audience(HABITS, NEVER), Window(10.0, 1.0)).figures.fps
     for _ in range(TRIES):  # a busy machine wakes sleepers late
-        real = really(tiny_world, sessions, paced, times)
+        real = really(tiny_world, sessions, paced, times, encoding)
         if simulated == pytest.approx(real, rel=0.1):
             break
     assert simulated == pytest.approx(real, rel=0.15)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 
@@ -17,7 +18,7 @@ from dreamcade.evaluation.simulation.durations import Means, Modelled, constant
 from dreamcade.evaluation.simulation.fleet import Terms
 from dreamcade.evaluation.simulation.hands import NEVER, Habits
 from dreamcade.evaluation.simulation.playing import Audience, Loss, Outcome, Window, simulate
-from dreamcade.evaluation.simulation.service import Service
+from dreamcade.evaluation.simulation.service import Service, busy_of
 
 RATE = 25.0
 UNFORESEEN = Audience(chances=NEVER)
@@ -94,6 +95,19 @@ def test_one_device_for_both_takes_the_sum_and_two_decoders_draw_twice_as_much()
     assert simulate(shared, 1, 1, UNFORESEEN, window).figures.fps == pytest.approx(12.5, rel=0.02)
     twice = service(10.0, 60.0, spread=0.0, speculation=False, paced=False, decoders=2, lanes=2, encode=constant(0.0))
     assert simulate(twice, 1, 1, UNFORESEEN, window).figures.fps == pytest.approx(2 * 1000 / 60, rel=0.02)
+
+
+@pytest.mark.parametrize(("threads", "lanes", "ms"), [(1, 1, 15 + 60), (3, 1, 15 + 20), (6, 1, 15 + 10), (3, 2, 20)])
+def test_pictures_of_a_batch_are_shared_out_among_the_threads_that_encode(threads: int, lanes: int, ms: float) -> None:
+    """Six players' pictures, drawn in 15 ms, of 10 ms each: so long from batch to batch; two lanes overlap."""
+    drawing = Modelled(Means({1: 0.0025, 6: 0.015}))
+    served = service(1.0, each=0.0, spread=0.0, speculation=False, paced=False, decoders=1, lanes=lanes,
+                     encode=constant(0.01), encoding_threads=threads)  # fmt: skip
+    served = dataclasses.replace(served, decode=drawing)
+    figures = simulate(served, 6, 1, UNFORESEEN, Window(20.0)).figures
+    assert figures.fps == pytest.approx(1000 / ms, rel=0.02)
+    assert figures.encoding == pytest.approx(6 * 10 / ms / max(threads, lanes), rel=0.03)
+    assert busy_of(served, 6) == pytest.approx(ms / 1e3 * RATE, rel=0.01)
 
 
 def test_more_devices_are_never_worse() -> None:

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from dreamcade.cluster.devices import parse_devices
+from dreamcade.cluster.devices import parse_devices, with_host_cores
 from dreamcade.cluster.planner import plan
 from dreamcade.cluster.workload import Workload
 from dreamcade.core.errors import BadInputError
@@ -91,6 +91,19 @@ def test_a_replica_computes_with_the_planners_times() -> None:
         assert pipeline.service.dynamics.mean(1) == pytest.approx(pipeline.predicted.dit_ms / 1e3)
         assert pipeline.service.devices == sum(pipeline.kinds.values())
         assert pipeline.service.lanes == (1 if pipeline.layout.shared else pipeline.service.decoders + 1)
+
+
+def test_planner_and_simulator_agree_on_what_encoding_lets_a_gpu_carry() -> None:
+    """Of players whose next action nobody predicts; the simulator's stages vary, the planner's do not."""
+    for cores in (3.0, 4.0):
+        devices = with_host_cores(parse_devices("h200:1"), cores)
+        one = plan(WORLD, devices, players=24)[0]
+        assert one.bottleneck.endswith("encoding")
+        service = pipelines(WORLD, [one], devices)[0].service
+        assert service.encoding_threads == max(1, cores - 2)
+        quiet = dataclasses.replace(service, telling=0.0, speculation=False)
+        simulated = Trials(quiet, Audience(), WINDOW).most(Objective())
+        assert 0.75 * one.carries <= simulated <= 1.05 * one.carries
 
 
 def test_what_has_no_clock_gets_one_that_the_best_plan_keeps() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -18,7 +20,8 @@ Show = Callable[[Play, Job, float], None]
 class Drawer:
     """Room for one frame per play: a newer one replaces one that nobody has begun to draw. Frames before drafts.
 
-    Each of the service's lanes takes all frames that wait, as one batch that all decoders share; drafts are drawn one
+    Each of the service's lanes takes all frames that wait, as one batch that all decoders share, and waits until it is
+    encoded; drafts are drawn one
     by one and leave a lane free, where there are several. A play's frames are shown in their order.
     """
 
@@ -28,6 +31,8 @@ class Drawer:
         self._agenda, self._service, self._decoders, self._idle = agenda, service, decoders, idle
         self._random, self._show = random, show
         self._busy = 0
+        self._threads = [0.0] * service.encoding_threads
+        """When each that encodes will be free; a heap."""
         self.encoded = 0.0
         """Seconds of encoding, so far."""
         self._jobs: dict[Play, Job] = {}
@@ -97,16 +102,26 @@ class Drawer:
         moment = begins + self._service.hand_over
         moment = max(self._decode(moment, size, tasks[0][1] is not None) for size in self._shares(len(tasks)))
         moments = []
-        for play, job, draft in tasks:
-            encoding = self._service.encode.draw(1, self._random)
-            self.encoded += encoding
-            moment += encoding
+        for (play, job, draft), encoded in zip(tasks, self._encode(moment, len(tasks)), strict=True):
+            moment = max(moment, encoded)
             if job is not None:
                 moment = play.on_screen = max(moment, play.on_screen)
             if draft is not None:
                 draft.ends = moment
             moments.append(moment)
         self._agenda.at(moment, lambda: self._drawn(tasks, moments, moment - begins))
+
+    def _encode(self, now: float, pictures: int) -> list[float]:
+        """When each of a batch is encoded: by the threads that all lanes share, or else by the lane itself."""
+        taken = [self._service.encode.draw(1, self._random) for _ in range(pictures)]
+        self.encoded += sum(taken)
+        if pictures == 1 or len(self._threads) == 1:
+            return list(itertools.accumulate(taken, initial=now))[1:]
+        moments = []
+        for seconds in taken:
+            moments.append(max(now, self._threads[0]) + seconds)
+            heapq.heapreplace(self._threads, moments[-1])
+        return moments
 
     def _shares(self, frames: int) -> list[int]:
         """How many frames of a batch each decoder gets."""

@@ -44,7 +44,7 @@ class Figures:
     where it was asked for. `effective_ms`: from the tick taking its input to the picture, over all frames, drafted ones
     too. `hit_rate`: of the ticks that had drafts; `delivered`, `extrapolated`: of all ticks. Of the window, the stages
     work for ticks (`dynamics`, `decoder`) and for drafts; on a shared device all is the dynamics'. `encoding`: of the
-    lanes' time, on the head's processor.
+    time of those that encode on the head's processor, threads or lanes.
     """
 
     players: int
@@ -81,7 +81,7 @@ def figures_of(records: Sequence[Record], works: Sequence[Work], service: Servic
         for name in ("frames", "late", "ticks", "drafted", "missed", "extrapolated", "effective")
     }
     wide = {"dynamics": 1, "dynamics_drafts": 1, "decoder": service.decoders, "decoder_drafts": service.decoders,
-            "encoding": service.lanes}  # fmt: skip
+            "encoding": max(service.lanes, service.encoding_threads)}  # fmt: skip
     used = {n: sum(getattr(w, n) for w in works) / (seconds * width * len(works)) for n, width in wide.items()}
     return Figures(
         players=len(records), fps=float(rates.mean()), fps_p5=float(np.percentile(rates, 5)),

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from dreamcade.cluster.calibration import Calibration
 from dreamcade.cluster.devices import DeviceGroup, DeviceKind
+from dreamcade.cluster.encoding import pipeline_threads
 from dreamcade.cluster.layout import Decoding, Layout
 from dreamcade.cluster.plan import Plan
 from dreamcade.cluster.planner import plan, predict
+from dreamcade.cluster.rates import rates_of
 from dreamcade.cluster.workload import Workload
 from dreamcade.core.errors import BadInputError
 from dreamcade.evaluation.simulation.durations import Durations, Means, Modelled, constant
@@ -20,8 +22,6 @@ from dreamcade.evaluation.simulation.service import Service
 
 SPREAD = 0.1
 """Of the planner's times about their means, where nothing was measured (assumed)."""
-ENCODE_PER_PIXEL = 0.8e-3 / (720 * 480)
-"""Seconds of a JPEG on one core of the head's processor, as measured (docs/latency.md: 0.8 ms at 720×480)."""
 TELLING = 0.2e-3
 """Seconds for which the predictor of one player's next action keeps the loop (docs/latency.md)."""
 SKIP_SHARE = 0.15
@@ -109,9 +109,10 @@ def pipeline_of(
     kept = max(0.05, 1 - habits.changes / rate)
     service = Service(
         rate, Modelled(passes, stages.spread), Modelled(drawing, stages.spread),
-        constant(_encode(workload, dit, calibration)),
+        constant(rates_of(dit[0].kind, workload, calibration).encode),
         decoders=layout.decoder_devices if round_robin else 1,
         lanes=1 if layout.shared else 1 + (layout.decoder_devices if round_robin else 1),
+        encoding_threads=pipeline_threads(dit[0].kind, layout.pipeline_devices),
         hand_over=whole[1].hand_over_ms / 1e3, telling=TELLING, extrapolate=SKIP_SHARE * passes(1),
         calm=min(1.0, workload.skip / kept), most_skips=10, shared=layout.shared, speculation=stages.speculation,
         line=stages.line, devices=layout.devices,
@@ -134,12 +135,6 @@ def _fitting(
         except BadInputError:
             break
     return found
-
-
-def _encode(workload: Workload, dit: Sequence[DeviceGroup], calibration: Calibration | None) -> float:
-    known = calibration.of(dit[0].kind.name).encode_ms if calibration is not None else None
-    pixels = workload.frame_width * workload.frame_height
-    return known / 1e3 if known is not None else ENCODE_PER_PIXEL * pixels
 
 
 def _groups(kinds: Mapping[str, int], by_name: Mapping[str, DeviceKind]) -> tuple[DeviceGroup, ...]:

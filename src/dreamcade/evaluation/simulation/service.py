@@ -16,12 +16,13 @@ class Service:
     """A replica's stages; all times in seconds.
 
     `dynamics`: a pass over a batch, on all devices of the layout's dynamics. `decode`: a batch on one of the
-    `decoders` (strips of a frame on several devices are a single, quicker one); `encode`: a picture, one after the
-    other behind its decoding. `lanes`: batches on their way at once, as `Executor.lanes`. `hand_over`: to a decoder.
-    `telling`: what the loop does for one play after its frame is on its way (the predictor). `extrapolate`: a frame
-    without a pass; `calm`: the share of ticks with an unchanged action that may be extrapolated, at most `most_skips`
-    in a row. `blocks`: how often a pass over drafts asks whether it may go on. `shared`: one device does both stages,
-    one at a time, as they come. `line`: one way over the network, if it counts.
+    `decoders` (strips of a frame on several devices are a single, quicker one); `encode`: a picture, behind its
+    decoding; of a batch `encoding_threads` at once, with 1 one after the other. `lanes`: batches on their way at once,
+    as `Executor.lanes`. `hand_over`: to a decoder. `telling`: what the loop does for one play after its frame is on its
+    way (the predictor). `extrapolate`: a frame without a pass; `calm`: the share of ticks with an unchanged action that
+    may be extrapolated, at most `most_skips` in a row. `blocks`: how often a pass over drafts asks whether it may go
+    on. `shared`: one device does both stages, one at a time, as they come. `line`: one way over the network, if it
+    counts.
     """
 
     tick_rate: float
@@ -30,6 +31,7 @@ class Service:
     encode: Durations = NOTHING
     decoders: int = 1
     lanes: int = 1
+    encoding_threads: int = 1
     hand_over: float = 0.0
     telling: float = 0.0
     extrapolate: float = 0.0
@@ -44,8 +46,8 @@ class Service:
     """Of one replica."""
 
     def __post_init__(self) -> None:
-        if min(self.lanes, self.decoders, self.devices, self.blocks) < 1:
-            raise BadInputError(f"lanes, decoders, blocks and devices must be at least 1; got {self}")
+        if min(self.lanes, self.encoding_threads, self.decoders, self.devices, self.blocks) < 1:
+            raise BadInputError(f"lanes, threads, decoders, blocks and devices must be at least 1; got {self}")
         if not (0 <= self.calm <= 1 and self.hand_over >= 0 and self.telling >= 0 and self.extrapolate >= 0):
             raise BadInputError(f"calm is a share from 0 to 1, and no time is negative; got {self}")
 
@@ -57,6 +59,8 @@ def busy_of(service: Service, sessions: int) -> float:
         return 0.0
     passes = service.dynamics.mean(sessions) * (1 - service.calm) + sessions * service.calm * service.extrapolate
     drawing = service.decode.mean(ceil(sessions / service.decoders))
-    lane = (drawing + sessions * service.encode.mean(1)) / service.lanes
+    rounds, encode = ceil(sessions / service.encoding_threads), service.encode.mean(1)
+    lane = (drawing + rounds * encode) / service.lanes
+    encoding = sessions * encode / service.encoding_threads if min(sessions, service.encoding_threads) > 1 else 0.0
     stages = [passes + drawing] if service.shared else [passes, drawing]
-    return max(*stages, lane, passes + sessions * service.telling) * service.tick_rate
+    return max(*stages, lane, encoding, passes + sessions * service.telling) * service.tick_rate
