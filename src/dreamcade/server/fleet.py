@@ -149,7 +149,9 @@ class Fleet:
             return f"it did not start within {START_SECONDS:.0f} s" if now - member.started > START_SECONDS else ""
         assert member.link is not None
         silent = now - member.link.heard_at
-        return f"it has said nothing for {silent:.1f} s" if silent > self._silence and not slept else ""
+        if silent > self._silence and not slept:
+            return f"it has said nothing for {silent:.1f} s"
+        return f"it hangs: {hangs}" if (hangs := member.told.get("hangs")) else ""
 
     def _note_failure(self, member: Member, now: float) -> None:
         if member.state is State.STARTING:
