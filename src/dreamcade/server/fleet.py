@@ -143,8 +143,8 @@ class Fleet:
         self.members[name] = Member(name, self._hosts.start(self._errand(name)), now)
 
     def _complaint(self, member: Member, now: float, slept: bool) -> str:
-        if not member.host.is_alive():
-            return "its process has ended"
+        if (refused := self._door.refused.pop(member.name, "")) or not member.host.is_alive():
+            return refused or "its process has ended"
         if member.state is State.STARTING:
             return f"it did not start within {START_SECONDS:.0f} s" if now - member.started > START_SECONDS else ""
         assert member.link is not None
