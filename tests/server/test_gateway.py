@@ -277,11 +277,11 @@ class Page:
         self._threads[1].join(2.0)
 
 
-@pytest.mark.parametrize("stroke", ["SIGKILL", "SIGSTOP", "hang"])
+@pytest.mark.parametrize("stroke", ["SIGKILL", "hang"])
 def test_pages_play_on_when_a_replica_is_lost(
     gateway: Gateway, stage: Stage, saved: World, hosts: HangingHosts, stroke: str
 ) -> None:
-    """Killed, stopped, or in a pass that does not end, while its process lives on and says so."""
+    """Killed, or in a pass that does not end, while its process lives on. (Stopped ones are in another test.)"""
     engine = Watched(gateway)
     arcade = Arcade(lambda: ["toy"], lambda name: Stage(stage.world, engine, engine, status=stage.status))
     app, lost = create_app(arcade, limits=Limits(max_sessions=4)), gateway.status()["lost_replicas"]
@@ -336,28 +336,31 @@ class Watched:
         """The next test needs it."""
 
 
-def test_scale_out_and_in_by_load(folder: Path, saved: World) -> None:
+def test_scale_out_and_in_by_load(saved: World, tmp_path: Path) -> None:
     """Places for three: the third player has a second replica started. When there are two, each in a replica of its
     own, one is moved, without a frame twice."""
-    settings = dataclasses.replace(SETTINGS, most=3)
-    stage = load_replicated(str(folder), LocalHosts(), settings, Size(1, 2, calm=1.0))
+    calm = dataclasses.replace(saved, manifest=dataclasses.replace(saved.manifest, tick_rate=8.0))
+    settings = dataclasses.replace(SETTINGS, most=3)  # which a replica can do at this rate on any machine
+    stage = load_replicated(str(calm.save(tmp_path / "toy").folder), LocalHosts(), settings, Size(1, 2, calm=1.0))
     gateway = stage.engine
     assert isinstance(gateway, Gateway)
+    gateway._fleet._silence = PATIENCE  # nothing is lost here, however busy the machine is
     try:
         players = [Player(gateway, seed) for seed in range(3)]
-        assert {player.replica for player in players} == {"replica-1"}
         wait_for(lambda: len(ready(gateway)) == 2)
         players += [Player(gateway, seed) for seed in range(3, 6)]
-        assert [player.replica for player in players[3:]] == ["replica-2"] * 3
-        play_on(players, 5)
+        assert [replica["sessions"] for replica in ready(gateway)] == [3, 3]
+        play_on(players, 4)
         with pytest.raises(DreamcadeError, match="every replica is full"):
             gateway.open_session(seed=6)
-        for leaving in (*players[:2], *players[4:]):
-            leaving.play.close()
-        wait_for(lambda: names(gateway) == ["replica-2"], 20.0)
-        play_on(players[2:4], 10)
-        assert players[2].play.moves >= 1  # more where a busy machine has a replica lost
-        for player in players[2:4]:
+        one, other = (next(p for p in players if p.replica == name) for name in names(gateway))
+        for leaving in players:
+            if leaving not in (one, other):
+                leaving.play.close()
+        wait_for(lambda: len(names(gateway)) == 1)
+        play_on([one, other], 6)
+        assert one.play.moves + other.play.moves == 1
+        for player in (one, other):
             player.check(saved)
             assert player.notices == []
     finally:

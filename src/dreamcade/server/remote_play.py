@@ -51,7 +51,7 @@ class RemotePlay:
         self.owner, self.name = owner, name
         self.lock = threading.RLock()
         self.member: Member | None = None
-        self.opened = self.closed = self.moving = self.crowded = self.attached = False
+        self.opened = self.closed = self.moving = self.crowded = self.attached = self.waits = False
         self.error: DreamcadeError | None = None
         self.since = time.monotonic()
         self.moves = 0
