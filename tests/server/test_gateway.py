@@ -195,30 +195,31 @@ def test_players_are_spread_over_a_fixed_number_of_replicas(
         player.check(saved)
 
 
-def test_what_was_switched_stays_so_elsewhere(gateway: Gateway, players: list[Player], saved: World) -> None:
-    """Paused, saved, and reset on a machine that hangs."""
+def test_what_was_switched_stays_so_elsewhere(
+    gateway: Gateway, hosts: HangingHosts, players: list[Player], saved: World
+) -> None:
+    """Paused, reset on a machine that was stopped, saved; and resumed on one whose passes do not end."""
     first, *others = players
     play_on(players, 6)
     first.play.pause()
-    time.sleep(0.3)
-    stood = first.tick
-    os.kill(pid_of(gateway, first.replica), signal.SIGSTOP)
-    wait_for(lambda: first.play.moves)
-    play_on(others, 10)
-    assert first.tick == stood
-    assert gateway.status()["sessions"][0]["paused"]
-    restored = Engine(saved, "cpu", kernels="reference").restore_session(first.play.snapshot())
-    assert (restored.tick, restored.seed) == (first.play.tick, first.seed)
-    wait_for(lambda: sorted(replica["sessions"] for replica in ready(gateway)) == [1, 2])
-    moved = first.play.moves
+    wait_for(lambda: gateway.status()["sessions"][0]["paused"])
     os.kill(pid_of(gateway, first.replica), signal.SIGSTOP)
     first.play.reset(seed=77, start="right")
-    first.play.resume()
-    wait_for(lambda: first.play.moves > moved and first.witness.seed == 77)
-    wait_for(lambda: first.tick < 4)
-    del first.frames[: [frame.tick for frame in first.frames].index(0, 1)]
-    play_on([first], 10)
+    wait_for(lambda: first.play.moves and first.witness.seed == 77)
+    play_on(others, 10)
+    assert gateway.status()["sessions"][0]["paused"]
+    restored = Engine(saved, "cpu", kernels="reference").restore_session(first.play.snapshot())
+    assert (restored.tick, restored.seed, first.play.tick) == (0, 77, 0)
     assert first.witness.start == "right"
+    wait_for(lambda: sorted(replica["sessions"] for replica in ready(gateway)) == [1, 2])
+    del first.frames[: [frame.tick for frame in first.frames].index(0, 1)]
+    first.play.resume()
+    play_on(players, 10)
+    moved, victim = first.play.moves, first.replica
+    (hosts.folder / str(victim)).touch()
+    wait_for(lambda: victim not in names(gateway))
+    play_on(players, 10)
+    assert first.play.moves > moved
     first.check(saved)
 
 
@@ -277,11 +278,7 @@ class Page:
         self._threads[1].join(2.0)
 
 
-@pytest.mark.parametrize("stroke", ["SIGKILL", "hang"])
-def test_pages_play_on_when_a_replica_is_lost(
-    gateway: Gateway, stage: Stage, saved: World, hosts: HangingHosts, stroke: str
-) -> None:
-    """Killed, or in a pass that does not end, while its process lives on. (Stopped ones are in another test.)"""
+def test_pages_play_on_when_a_replica_is_lost(gateway: Gateway, stage: Stage, saved: World) -> None:
     engine = Watched(gateway)
     arcade = Arcade(lambda: ["toy"], lambda name: Stage(stage.world, engine, engine, status=stage.status))
     app, lost = create_app(arcade, limits=Limits(max_sessions=4)), gateway.status()["lost_replicas"]
@@ -297,10 +294,7 @@ def test_pages_play_on_when_a_replica_is_lost(
         assert all(session["tick"] > 0 for session in health["sessions"])
         victim = health["sessions"][0]["replica"]
         seen, began = [len(page.frames) for page in pages], time.monotonic()
-        if stroke == "hang":
-            (hosts.folder / victim).touch()
-        else:
-            os.kill(pid_of(gateway, victim), signal.Signals[stroke])
+        os.kill(pid_of(gateway, victim), signal.SIGKILL)
         wait_for(lambda: victim not in names(gateway))
         assert time.monotonic() - began < 5.0  # about a second, and what a busy machine adds
         wait_for(lambda: all(len(page.frames) > count + 20 for page, count in zip(pages, seen, strict=True)))
@@ -341,7 +335,7 @@ def test_scale_out_and_in_by_load(saved: World, tmp_path: Path) -> None:
     own, one is moved, without a frame twice."""
     calm = dataclasses.replace(saved, manifest=dataclasses.replace(saved.manifest, tick_rate=8.0))
     settings = dataclasses.replace(SETTINGS, most=3)  # which a replica can do at this rate on any machine
-    stage = load_replicated(str(calm.save(tmp_path / "toy").folder), LocalHosts(), settings, Size(1, 2, calm=1.0))
+    stage = load_replicated(str(calm.save(tmp_path / "toy").folder), LocalHosts(), settings, Size(1, 2, calm=0.5))
     gateway = stage.engine
     assert isinstance(gateway, Gateway)
     gateway._fleet._silence = PATIENCE  # nothing is lost here, however busy the machine is
