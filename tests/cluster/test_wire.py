@@ -138,6 +138,16 @@ def test_another_version_is_refused(door: Door) -> None:
     old.close()
     assert answer is not None and answer.kind == "refused"
     assert "it runs dreamcade 0.0.1, protocol 1; here is dreamcade" in answer.fields["reason"]
+    assert door.refused == {"decoder 1": answer.fields["reason"]}
+
+
+def test_a_token_of_odd_letters_is_refused_as_any_other(door: Door) -> None:
+    thread = threading.Thread(target=lambda: door.let_in(1))
+    thread.start()
+    with pytest.raises(RefusedError, match="another cluster's token"):
+        knock(door.address, "decoder 1", "tökem")
+    thread.join()
+    assert door.refused == {}, "nobody is accused by a stranger"
 
 
 def test_strangers_do_not_keep_the_door(door: Door) -> None:

@@ -403,6 +403,30 @@ def test_a_server_that_falls_silent_is_noticed(serve: Serve, context: Any, toy: 
     assert not page.errors
 
 
+def test_who_plays_is_told_of_a_lost_device_and_plays_on(serve: Serve, context: Any, toy: str) -> None:
+    server = serve(toy, free_port(), "--devices", "cpu:2", "--kernels", "reference").wait_until_awake()
+    page = Page(context, server.address + "/#/toy/left").wait_for_play()
+    assert page.page.locator("#notice").is_hidden()
+    [worker] = workers_of(server)
+    os.kill(worker, signal.SIGKILL)
+    page.wait("!document.getElementById('notice').hidden")
+    assert page.page.locator("#notice").inner_text() == "A device was lost; the dream goes on with one device."
+    tick = page.value("dreamcade.stats.tick")
+    page.wait(f"dreamcade.state === 'playing' && dreamcade.stats.tick > {tick} + 20")
+    page.wait("document.getElementById('notice').textContent === 'All devices are back.'")
+    page.wait("document.getElementById('notice').hidden")
+    assert page.value("dreamcade.state") == "playing"
+    assert not page.errors
+
+
+def workers_of(server: Server) -> list[int]:
+    """The processes that help it."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("reads /proc")
+    threads = Path(f"/proc/{server.process.pid}/task").glob("*/children")
+    return [int(pid) for children in threads for pid in children.read_text().split()]
+
+
 def test_two_play_at_once_and_a_third_waits_for_a_place(serve: Serve, context: Any, toy: str) -> None:
     server = serve(toy, free_port(), "--players", "2").wait_until_awake()
     one = Page(context, server.address + "/#/toy/left").wait_for_play()

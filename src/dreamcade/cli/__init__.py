@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dreamcade.cli.command_table import CommandTable
-from dreamcade.cli.errors import exit_code_of
+from dreamcade.cli.errors import INTERRUPTED, end_at_once, exit_code_of
 
 app = typer.Typer(
     name="dreamcade",
@@ -42,4 +42,7 @@ def dreamcade(
 
 def main() -> None:
     """The entry point: runs the command line of this process and exits with its code."""
-    sys.exit(exit_code_of(lambda: app(prog_name="dreamcade")))
+    code = exit_code_of(lambda: app(prog_name="dreamcade"))
+    if code == INTERRUPTED:
+        end_at_once(code)
+    sys.exit(code)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+import threading
 from collections.abc import Callable
 
 from dreamcade.core.errors import DreamcadeError
@@ -31,6 +33,16 @@ def exit_code_of(command: Callable[[], object]) -> int:
         # A terminal has just echoed ^C: begin a line of our own.
         print("\nstopped" if sys.stderr.isatty() else "stopped", file=sys.stderr)
     return code
+
+
+def end_at_once(code: int) -> None:
+    """Ends this process where a thread is still busy, such as with loading a world: Python would take the ground from
+    under a network that is being compiled, which then aborts. Returns where there is no such thread."""
+    if any(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _run(command: Callable[[], object]) -> int:

@@ -168,7 +168,7 @@ class Crew:
             due = [place for moment, place in self._due if moment <= now]
             self._due = [(moment, place) for moment, place in self._due if moment > now]
         for member in members:
-            reason = member.look(now)
+            reason = self._door.refused.pop(member.name, None) or member.look(now)
             if reason is not None:
                 self.lose(member, reason)
         for place in due:

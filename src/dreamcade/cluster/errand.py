@@ -12,13 +12,18 @@ import os
 import sys
 import threading
 
+from dreamcade.cluster.wire import PeerLostError, RefusedError
+
 
 def run() -> None:
     """Calls the function that the command line names."""
     module, _, function = sys.argv[1].partition(":")
     arguments = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, name="dreamcade-parent", daemon=True).start()
-    getattr(importlib.import_module(module), function)(**arguments)
+    try:
+        getattr(importlib.import_module(module), function)(**arguments)
+    except (RefusedError, PeerLostError):  # whoever started this process knows, and says so
+        sys.exit(1)
 
 
 def _end_with_parent() -> None:

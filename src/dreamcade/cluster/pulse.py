@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 BEAT = 0.15
 """Seconds between two signs of life that a worker sends."""
 LOOK = 0.05
@@ -34,16 +36,16 @@ class Pulse:
 
 
 class Patience:
-    """How long a command may take, learnt from what commands of its size took."""
+    """How long a command may take, learnt from what commands of its size (whatever tells them apart) took."""
 
     def __init__(self) -> None:
-        self._slowest: dict[int, float] = {}
+        self._slowest: dict[Hashable, float] = {}
 
-    def took(self, size: int, seconds: float) -> None:
+    def took(self, size: Hashable, seconds: float) -> None:
         """A command of `size` was answered."""
         self._slowest[size] = max(seconds, 0.99 * self._slowest.get(size, 0.0))
 
-    def limit(self, size: int) -> float:
+    def limit(self, size: Hashable) -> float:
         """Seconds for one of `size`."""
         if size not in self._slowest:
             return FIRST_PATIENCE

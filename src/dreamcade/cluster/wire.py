@@ -152,6 +152,8 @@ class Door:
 
     def __init__(self, token: str, host: str = "127.0.0.1", port: int = 0) -> None:
         self._token = token
+        self.refused: dict[str, str] = {}
+        """Why, by the names that they gave, those that know the token were not let in."""
         self._listener = socket.create_server((host, port))
         self.address = f"{host}:{self._listener.getsockname()[1]}"
 
@@ -180,13 +182,18 @@ class Door:
             if hello is None or hello.kind != "hello":
                 return None
             reason = self._objection(hello.fields)
+            if reason and self._knows_token(hello.fields):
+                self.refused[str(hello.fields["name"])] = reason
             wire.send("refused" if reason else "welcome", {"reason": reason})
             return None if reason else str(hello.fields["name"])
         except (PeerLostError, KeyError):
             return None
 
+    def _knows_token(self, fields: Mapping[str, Any]) -> bool:
+        return hmac.compare_digest(str(fields.get("token", "")).encode(), self._token.encode())
+
     def _objection(self, fields: Mapping[str, Any]) -> str:
-        if not hmac.compare_digest(str(fields.get("token", "")), self._token):
+        if not self._knows_token(fields):
             return "it has another cluster's token"
         if (fields.get("protocol"), fields.get("version")) != (PROTOCOL, version("dreamcade")):
             ours = f"dreamcade {version('dreamcade')}, protocol {PROTOCOL}"

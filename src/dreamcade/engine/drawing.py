@@ -14,6 +14,7 @@ from dreamcade.engine.drafts import Draft, Picture
 from dreamcade.engine.encoding import Encode, Encoded, PictureEncoder
 from dreamcade.engine.engine import Engine
 from dreamcade.engine.handle import FrameJob, Handle
+from dreamcade.engine.progress import FOREVER
 from dreamcade.engine.proposal import Dreamed
 
 
@@ -152,7 +153,8 @@ class FrameDrawer:
         if not tasks:
             return
         try:
-            self._draw(tasks)
+            with self._engine.progress.doing("a frame's way"):
+                self._draw(tasks)
         finally:
             with self._changed:
                 self._busy -= 1
@@ -224,7 +226,7 @@ class FrameDrawer:
         """Until no older frame of this handle is being drawn. The loop's own thread does not wait for others."""
         if threading.current_thread() not in self._threads:
             return
-        with self._changed:
+        with self._engine.progress.doing("a wait for an older frame", limit=FOREVER), self._changed:
             self._changed.wait_for(lambda: self._stopping or min(self._flying[handle]) >= job.serial)
 
     def _land(self, task: Task) -> None:

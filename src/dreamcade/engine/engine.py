@@ -29,6 +29,7 @@ from dreamcade.engine.journal import Journal, check_journal
 from dreamcade.engine.notices import Notices
 from dreamcade.engine.opening import ImageLike, Opening, encode_action, open_frames, open_image, open_start
 from dreamcade.engine.passes import Passes
+from dreamcade.engine.progress import SPREAD_PATIENCE, Progress
 from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.session import Session, check_seed
 from dreamcade.engine.snapshot import check_world, unpack
@@ -96,6 +97,7 @@ class Engine:
         self.passes = aside(lambda: Passes(world, self.device, self.dtype, self.sampling_steps, self.kernels))
         self.home = Home()
         self.notices = Notices()
+        self.progress = Progress() if self.layout.shared else Progress(SPREAD_PATIENCE)
         self._closing = contextlib.ExitStack()
         if not self.layout.shared:
             self._spread(names[1 : self.layout.pipeline_devices], hosts or LocalHosts(), replace)
@@ -299,7 +301,10 @@ class Engine:
 
     def draw(self, dreamed: Sequence[Dreamed]) -> list[Frame]:
         """Decodes latents as one batch. It touches no session and may run in a thread beside the one that dreams."""
-        return self.passes.draw(dreamed) if dreamed else []
+        if not dreamed:
+            return []
+        with self.progress.doing("drawing", len(dreamed)):
+            return self.passes.draw(dreamed)
 
     def observe(self, row: int, opening: Opening) -> None:
         """Replaces what `row` remembers by `opening`."""
@@ -348,7 +353,10 @@ class Engine:
     ) -> list[Proposal]:
         for session, _ in asked:
             self.check(session)
-        return self.passes.compute(asked, go_on) if asked else []
+        if not asked:
+            return []
+        with self.progress.doing("a pass", len(asked)):
+            return self.passes.compute(asked, go_on)
 
     def _commit(self, proposals: Sequence[Proposal]) -> list[Dreamed]:
         for proposal in proposals:

@@ -18,6 +18,7 @@ from dreamcade.engine.engine import Engine
 from dreamcade.engine.handle import EncodedFrame, Handle, OnError, Sink
 from dreamcade.engine.modes import Modes
 from dreamcade.engine.notices import OnNotice
+from dreamcade.engine.progress import FOREVER
 from dreamcade.engine.schedule import Schedule
 from dreamcade.engine.session import Session
 
@@ -136,7 +137,8 @@ class GameLoop:
                     was_idle = False
             self._answer(asked)
             if running:
-                self._go_on(running)
+                with self.engine.progress.doing("a turn of the game loop"):
+                    self._go_on(running)
 
     def _place_threads(self) -> None:
         """Half the cores for each thread that computes, or all of them for the only one. Once both have computed, one
@@ -202,7 +204,8 @@ class GameLoop:
         if not self._drawer.beside:
             self._drawer.work_off(drafts=False)
         elif not self.paced:
-            self._drawer.wait_for_room()
+            with self.engine.progress.doing("a rest", limit=FOREVER):
+                self._drawer.wait_for_room()
 
     def _can_wait(self, running: Sequence[Handle], planned: set[tuple[Handle, Key]]) -> bool:
         """Whether a pass over `planned` may go on: nothing else is more pressing."""
@@ -216,7 +219,7 @@ class GameLoop:
 
     def _rest(self, running: Sequence[Handle]) -> None:
         """Until the next thing that has its time, or somebody notifies."""
-        with self.changed:
+        with self.engine.progress.doing("a rest", limit=FOREVER), self.changed:
             now = time.perf_counter()
             wait = self._schedule.next_time(running, now, self._early) - now
             if wait > 0 and not (self._stopping or self.engine.home.has_calls or self._asked()):

@@ -143,13 +143,15 @@ class Fleet:
         self.members[name] = Member(name, self._hosts.start(self._errand(name)), now)
 
     def _complaint(self, member: Member, now: float, slept: bool) -> str:
-        if not member.host.is_alive():
-            return "its process has ended"
+        if (refused := self._door.refused.pop(member.name, "")) or not member.host.is_alive():
+            return refused or "its process has ended"
         if member.state is State.STARTING:
             return f"it did not start within {START_SECONDS:.0f} s" if now - member.started > START_SECONDS else ""
         assert member.link is not None
         silent = now - member.link.heard_at
-        return f"it has said nothing for {silent:.1f} s" if silent > self._silence and not slept else ""
+        if silent > self._silence and not slept:
+            return f"it has said nothing for {silent:.1f} s"
+        return f"it hangs: {hangs}" if (hangs := member.told.get("hangs")) else ""
 
     def _note_failure(self, member: Member, now: float) -> None:
         if member.state is State.STARTING:

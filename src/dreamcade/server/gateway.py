@@ -35,6 +35,7 @@ REFUSE_SECONDS = 2.0
 LOOK_SECONDS = 0.1
 """How often replicas are looked at."""
 MOVED = "A machine was lost; another one plays on."
+GOES_ON = "Another machine plays on."
 WAITS = "A machine was lost; play goes on as soon as another one has a place."
 
 logger = logging.getLogger(__name__)
@@ -180,7 +181,8 @@ class Gateway:
         self._queue(moved)
         self._place()
         for play in moved:
-            play.notice(WAITS if play.member is None else MOVED)
+            play.waits = play.member is None
+            play.notice(WAITS if play.waits else MOVED)
         self._changed.notify_all()
 
     def _drain(self) -> None:
@@ -210,6 +212,9 @@ class Gateway:
             self._fleet.members[name].sessions.add(play.name)
             play.moves += play.opened
             play.go_on(self._fleet.members[name])
+            if play.waits:
+                play.waits = False
+                play.notice(GOES_ON)
 
     def _relieve(self) -> None:
         """Sessions that were taken in where there was no room leave when there is some elsewhere; one at a time, so

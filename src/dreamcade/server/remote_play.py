@@ -7,10 +7,11 @@ have arrived.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dreamcade.cluster.wire import Message
@@ -50,7 +51,7 @@ class RemotePlay:
         self.owner, self.name = owner, name
         self.lock = threading.RLock()
         self.member: Member | None = None
-        self.opened = self.closed = self.moving = self.crowded = self.attached = False
+        self.opened = self.closed = self.moving = self.crowded = self.attached = self.waits = False
         self.error: DreamcadeError | None = None
         self.since = time.monotonic()
         self.moves = 0
@@ -65,6 +66,7 @@ class RemotePlay:
         self._late, self._late_before = 0, 0
         self._tally, self._tally_before = Tally(), Tally()
         self._snapshots: dict[int, Future[bytes]] = {}
+        self._requests = itertools.count()
         self._sink: Sink | None = None
         self._on_error: OnError | None = None
         self._on_notice: OnNotice | None = None
@@ -138,13 +140,16 @@ class RemotePlay:
         with self.lock:
             if self.member is None or self.closed:
                 raise BadInputError("this play is on its way to another machine; save it a moment later")
-            request = len(self._snapshots)
+            request = next(self._requests)
             self._snapshots[request] = future
             self._tell("snapshot", {"request": request})
         try:
             return future.result(seconds)
-        except TimeoutError as error:
+        except (TimeoutError, CancelledError) as error:
             raise BadInputError("the machine that plays this was lost meanwhile; save it a moment later") from error
+        finally:
+            with self.lock:
+                self._snapshots.pop(request, None)
 
     def detach(self) -> None:
         """As `Handle.detach`."""
@@ -172,9 +177,12 @@ class RemotePlay:
                 self._tell("reset", {"seed": self._reset[0], "start": self._reset[1]})
 
     def wait(self) -> None:
-        """Nobody plays it for now."""
+        """Nobody plays it for now, and what was asked of who did is never answered."""
         with self.lock:
             self.member, self.moving = None, False
+            for future in self._snapshots.values():
+                future.cancel()
+            self._snapshots.clear()
 
     def hand_over(self) -> None:
         """Its replica plays it no more, and says so once everything of it has been told."""
@@ -214,7 +222,9 @@ class RemotePlay:
                 case "opened":
                     self.opened = True
                 case "saved":
-                    self._snapshots.pop(message.fields["request"]).set_result(bytes(message.parts[0]))
+                    future = self._snapshots.pop(message.fields["request"], None)
+                    if future is not None:  # who asked may have waited long enough
+                        future.set_result(bytes(message.parts[0]))
                 case "error" | "refused":
                     self.fail(DreamcadeError(str(message.fields["reason"])))
         return True

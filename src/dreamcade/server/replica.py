@@ -132,9 +132,10 @@ class Replica:
                 self._post.put("error", {"session": name, "reason": _reason(error)})
 
     def load(self, most: int) -> Fields:
-        """What it can do and does."""
-        idle, sessions = self._loop.idle, len(self._played)
-        return {"sessions": sessions, "capacity": idle.capacity(BUSIEST, most), "busy": idle.busy(sessions)}
+        """What it can do and does, and what of it hangs; to be asked every `REPORT_SECONDS`."""
+        idle, sessions, hangs = self._loop.idle, len(self._played), self._engine.progress.look(REPORT_SECONDS)
+        capacity, busy = idle.capacity(BUSIEST, most), idle.busy(sessions)
+        return {"sessions": sessions, "capacity": capacity, "busy": busy, "hangs": hangs}
 
     def _open(self, name: str, message: Message) -> None:
         from dreamcade.engine.journal import Journal

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from dreamcade.cluster.hosts import Errand, Host, LocalHosts
 from dreamcade.cluster.layout import Layout
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector
@@ -58,11 +60,17 @@ class Traces:
 
 
 @pytest.mark.parametrize(
-    ("plan", "shipped"),
-    [(Layout(2, 1), False), (Layout(3, 1), True), (Layout(1, 2, "spatial"), False)],
+    ("plan", "shipped", "how"),
+    [
+        (Layout(2, 1), False, signal.SIGKILL),
+        (Layout(3, 1), True, signal.SIGSTOP),
+        (Layout(1, 2, "spatial"), False, signal.SIGSTOP),
+    ],
     ids=["two make passes", "three make passes", "strips"],
 )
-def test_groups_share_passes_and_pictures_and_survive(tiny_world: World, plan: Layout, shipped: bool) -> None:
+def test_groups_share_passes_and_pictures_and_survive(
+    tiny_world: World, plan: Layout, shipped: bool, how: signal.Signals
+) -> None:
     """Ulysses and strips: the frames of one device up to rounding, before and after a rank is lost."""
     traces, world = Traces(), World.load("racing") if shipped else tiny_world
     twin = Engine(world, device="cpu", dtype=torch.float32, kernels="reference").open_session(seed=3)
@@ -74,7 +82,7 @@ def test_groups_share_passes_and_pictures_and_survive(tiny_world: World, plan: L
     assert len(groups._ranks) == plan.dit_devices - 1 and groups.shares_pictures == (plan.decoding == "spatial")
     idle = world.controls.idle()
     compare(session, twin, idle, 5 if shipped else 30)
-    os.kill(everybody[0], signal.SIGSTOP)
+    os.kill(everybody[0], how)
     began = time.monotonic()
     compare(session, twin, idle, 1)
     assert time.monotonic() - began < NOTICED + 0.5
@@ -120,6 +128,21 @@ def test_a_world_that_is_another_for_the_workers(tiny_world: World, tmp_path: Pa
     with pytest.raises(BadInputError, match="a world that the workers cannot read as the engine has it"):
         Engine(saved, devices="cpu:2", kernels="reference")
     traces.expect_nothing_left([])
+
+
+class OldHosts(LocalHosts):
+    def start(self, errand: Errand) -> Host:
+        environment = {**errand.environment, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+        return super().start(Errand(errand.name, "old_worker:run", errand.arguments, environment=environment))
+
+
+def test_a_worker_of_another_version(tiny_world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    traces = Traces()
+    says = r"worker 1 cannot begin: it runs dreamcade 0\.0\.1, protocol \d+; here is dreamcade \S+, protocol \d+$"
+    with pytest.raises(BadInputError, match=says):
+        Engine(tiny_world, devices="cpu:2", kernels="reference", hosts=OldHosts())
+    traces.expect_nothing_left([])
+    assert capfd.readouterr().err == "", "the worker says nothing of its own"
 
 
 def test_a_world_that_does_not_fit(tiny_world: World, monkeypatch: pytest.MonkeyPatch) -> None:

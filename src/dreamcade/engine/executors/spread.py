@@ -87,21 +87,25 @@ class SpreadExecutor:
         self._drawing = OwnThread(own, Kernels.named(setting.kernels), setting.threads)
         self._crew = Crew(hosts, setting.errand, self._changed)
         try:
-            for place in range(len(setting.devices)):
-                self._crew.start(place)
-            if example is not None:
-                self._drawing.draw(example)
-            self._crew.gather()
-        except BaseException:
+            self._gather(example)
+        except BaseException:  # Ctrl-C too
+            self._crew.close()
             self._drawing.close()
             raise
-        for member in self._crew.there:
-            self._patience.took(1, member.facts["warm_ms"] / 1000.0)
         self._redo()
-        self._known = {member.name for member in self._crew.there}
-        self._gathered = True
         if groups is not None:
             groups.settle()
+
+    def _gather(self, example: Tensor | None) -> None:
+        """Starts all workers; returns when they are ready. Whoever is lost from then on is told of by the crew."""
+        members = [self._crew.start(place) for place in range(len(self._setting.devices))]
+        if example is not None:
+            self._drawing.draw(example)
+        self._known = {member.name for member in members}
+        self._crew.gather()
+        self._gathered = True
+        for member in members:
+            self._patience.took(1, member.facts["warm_ms"] / 1000.0)
 
     @property
     def name(self) -> str:
@@ -217,8 +221,8 @@ class SpreadExecutor:
         self._tell(_notice(self.layout, self._wanted, came))
 
     def _redo(self) -> None:
-        there = self._crew.there
         with self._guard:
+            there = self._crew.there
             names = [member.name for member in there]
             if self._replan is not None and names:
                 layout = self._replan(1 + len(names))
