@@ -87,8 +87,8 @@ def test_how_few_devices_are_enough(workload: Workload, kind: DeviceKind) -> Non
 def test_what_is_not_counted_in_is_said(workload: Workload, kind: DeviceKind) -> None:
     (note,) = report(dataclasses.replace(workload, tick_rate=25.0), (DeviceGroup(kind, 1),)).notes
     left_out = "up to 40 ms until a tick begins, encoding on the processor, the network and the browser"
-    assert note == f"not counted in: {left_out}"
+    assert note == f"not counted in the latency: {left_out}"
     core = dataclasses.replace(kind, host=True)
     known = Calibration("round", kinds={"toy": KindCalibration(encode_ms=1.0)})
     (note,) = report(workload, (DeviceGroup(core, 1),), known).notes
-    assert note == "not counted in: the network and the browser"
+    assert note == "not counted in the latency: the network and the browser"

@@ -98,7 +98,7 @@ def _left_out(workload: Workload, devices: Sequence[DeviceGroup], calibration: C
     wait = f"up to {1e3 / workload.tick_rate:.3g} ms until a tick begins, " if workload.tick_rate else ""
     timed = all(one.kind.host and rates_of(one.kind, workload, calibration).encode for one in devices)
     encoding = "" if timed else "encoding on the processor, "
-    return [f"not counted in: {wait}{encoding}the network and the browser"]
+    return [f"not counted in the latency: {wait}{encoding}the network and the browser"]
 
 
 def _without_extrapolation(best: Plan, plans: Sequence[Plan], without: Sequence[Plan]) -> list[str]:
