@@ -13,6 +13,8 @@ from dreamcade.cluster.pulse import LEAST_PATIENCE, Patience
 SPREAD_PATIENCE = 5.0
 """Seconds that anything may take where other processes help: several may be lost one after the other, each noticed
 within a second, and what they were asked is done here in the end."""
+OPENING_PATIENCE = 60.0
+"""Seconds for sessions that are opened, continued or reset; whoever asks waits no longer either."""
 FOREVER = float("inf")
 """The patience with what may take its time."""
 

@@ -18,7 +18,7 @@ from dreamcade.engine.engine import Engine
 from dreamcade.engine.handle import EncodedFrame, Handle, OnError, Sink
 from dreamcade.engine.modes import Modes
 from dreamcade.engine.notices import OnNotice
-from dreamcade.engine.progress import FOREVER
+from dreamcade.engine.progress import FOREVER, OPENING_PATIENCE
 from dreamcade.engine.schedule import Schedule
 from dreamcade.engine.session import Session
 
@@ -124,7 +124,8 @@ class GameLoop:
     def _play(self) -> None:
         home, was_idle = self.engine.home, True
         while True:
-            home.serve()
+            with self.engine.progress.doing("what was asked of the engine", limit=OPENING_PATIENCE):
+                home.serve()
             self._place_threads()
             with self.changed:
                 was_idle = was_idle or not self._running()
@@ -135,7 +136,8 @@ class GameLoop:
                 if running and was_idle:
                     self._clock.start(time.perf_counter())
                     was_idle = False
-            self._answer(asked)
+            with self.engine.progress.doing("a reset", limit=OPENING_PATIENCE):
+                self._answer(asked)
             if running:
                 with self.engine.progress.doing("a turn of the game loop"):
                     self._go_on(running)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,14 @@ import torch
 
 from dreamcade.cluster.hosts import Errand, Host, LocalHosts
 from dreamcade.cluster.layout import Layout
-from dreamcade.core.errors import BadInputError
+from dreamcade.cluster.member import Member
+from dreamcade.cluster.wire import Message
+from dreamcade.core.errors import BadInputError, RankLostError
 from dreamcade.core.types import ActionVector
 from dreamcade.engine import Engine, Session, spreading
+from dreamcade.engine.executors import groups
+from dreamcade.engine.executors.groups import Groups
+from dreamcade.engine.executors.part import Part
 from dreamcade.engine.executors.spread import SpreadExecutor
 from dreamcade.world import World
 
@@ -149,3 +155,43 @@ def test_a_world_that_does_not_fit(tiny_world: World, monkeypatch: pytest.Monkey
     monkeypatch.setattr("dreamcade.engine.spreading._free_memory", lambda device: 1e6)
     with pytest.raises(BadInputError, match=r"needs about 0\.4 GB for 1 processes on cpu and 0\.0 GB are free"):
         Engine(tiny_world, devices="cpu:2", kernels="reference")
+
+
+class BusyPart(Part):
+    """Its ranks do not all come in time, but for the third time."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def join_passes(self, name: str, rank: int, size: int) -> None:
+        self.asked.append(name)
+        if len(self.asked) < 3:
+            raise RankLostError("not all of 2 ranks came")
+
+    def leave_passes(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Willing(Member):
+    """A worker that does what it is asked."""
+
+    def __init__(self) -> None:
+        self.reason = None
+
+    def ask(self, kind: str, *arguments: object, **options: object) -> Future[Message]:
+        answer: Future[Message] = Future()
+        answer.set_result(Message("done"))
+        return answer
+
+
+def test_a_group_that_was_too_busy_to_form_is_formed_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "_PAUSES", (0.01, 0.01, 60.0))
+    part, member = BusyPart(), Willing()
+    several = Groups(part, tokens=6)
+    several.regroup(Layout(2, 1), [member], [])
+    wait_for(lambda: several._ranks == (member,), 5)
+    assert part.asked == ["passes 1", "passes 2", "passes 3"]
+    part.asked.clear()
+    several.regroup(Layout(2, 1), [Willing()], [])
+    wait_for(lambda: bool(part.asked), 5)
+    several.close()  # which does not wait for the next attempt

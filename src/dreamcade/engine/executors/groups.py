@@ -27,6 +27,8 @@ from dreamcade.engine.executors.part import FIRST_PATIENCE, MEETING, Part
 logger = logging.getLogger(__name__)
 _SECONDS = FIRST_PATIENCE + 1.0
 """For a rank's part of a pass or a picture: the exchange's own patience ends it before."""
+_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds before the attempts that follow a failed one, where nobody was lost: then the machine was only busy."""
 
 
 class Groups:
@@ -40,6 +42,12 @@ class Groups:
         self._strips: tuple[Member, ...] = ()
         self._wanted: tuple[tuple[Member, ...], tuple[Member, ...]] = ((), ())
         self._forming = ThreadPoolExecutor(1, "dreamcade-groups")
+        self._closed = False
+        self._tried = threading.Event()
+        """Whoever is wanted was asked, at least once."""
+        self._tried.set()
+        self._news = threading.Event()
+        """Others are wanted than those who are being asked to form a group, or nobody any more."""
 
     @property
     def shares_pictures(self) -> bool:
@@ -51,16 +59,19 @@ class Groups:
         strips = tuple(decoders) if layout.decoding == Decoding.SPATIAL and len(decoders) > 1 else ()
         wanted = (tuple(ranks), strips)
         before, self._wanted = self._wanted, wanted
+        if before == wanted:
+            return
+        self._tried.clear()
+        self._news.set()
         if before[0] != wanted[0]:
             self._ranks = ()
-            self._form_later(self._form_passes)
         if before[1] != wanted[1]:
             self._strips = ()
-            self._form_later(self._form_pictures)
+        self._form_later()
 
     def settle(self) -> None:
         """Waits until what was asked for is formed, or has failed."""
-        self._forming.submit(lambda: None).result()
+        self._tried.wait()
 
     def sample(self, context: Context, noise: Tensor) -> Tensor | None:
         """A pass that is shared; None where it cannot be."""
@@ -77,7 +88,7 @@ class Groups:
             except RankLostError as error:
                 self._ranks = ()
                 logger.warning("a pass is made alone: %s", error)
-                self._form_later(self._form_passes)
+                self._form_later()
                 return None
             for answer in asked:
                 answer.add_done_callback(_forget)
@@ -98,21 +109,38 @@ class Groups:
             with self._sending:
                 if self._strips is strips:
                     self._strips = ()
-                    self._form_later(self._form_pictures)
+                    self._form_later()
             return None
 
     def close(self) -> None:
         """Leaves all groups."""
+        self._closed = True
+        self._news.set()
+        self._tried.set()
         self._forming.shutdown(cancel_futures=True)
         with self._passing:
             self._ranks = self._strips = ()
             self._part.close()
 
-    def _form_later(self, form: Callable[[], None]) -> None:
+    def _form_later(self) -> None:
         try:
-            self._forming.submit(_logged, form)
+            self._forming.submit(self._form)
         except RuntimeError:  # it has been closed
             return
+
+    def _form(self) -> None:
+        """What is not formed: now and, where that fails, again after a while, unless others are wanted by then."""
+        wanted = self._wanted
+        self._news.clear()
+        for pause in (*_PAUSES, 0.0):
+            if self._closed or wanted != self._wanted:
+                return
+            formed = all([_succeeds(self._form_passes), _succeeds(self._form_pictures)])
+            if wanted == self._wanted:
+                self._tried.set()
+            if formed:
+                return
+            self._news.wait(pause)
 
     def _form_passes(self) -> None:
         ranks = self._wanted[0]
@@ -173,8 +201,10 @@ def _forget(answer: Future[Message]) -> None:
     answer.exception()
 
 
-def _logged(form: Callable[[], None]) -> None:
+def _succeeds(form: Callable[[], None]) -> bool:
     try:
         form()
     except DreamcadeError as error:
         logger.warning("no group for now: %s", error)
+        return False
+    return True
