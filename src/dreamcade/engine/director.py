@@ -40,8 +40,9 @@ class Take:
 class Director:
     """Works in the loop's thread. `idle` learns from it how long passes take."""
 
-    def __init__(self, engine: Engine, drawer: FrameDrawer, idle: Idle, fail: Fail) -> None:
+    def __init__(self, engine: Engine, drawer: FrameDrawer, idle: Idle, fail: Fail, paced: bool = True) -> None:
         self.engine = engine
+        self._paced = paced
         self.drawer = drawer
         self.idle = idle
         self._fail = fail
@@ -226,9 +227,9 @@ class Director:
                 self._fail(handle, error)
 
     def _tell(self, take: Take) -> None:
-        """What was taken, to the predictor; after the frame is on its way."""
+        """What was taken, to the predictor; after the frame is on its way. Without a clock nothing is ever drafted."""
         handle, course = take.handle, take.handle.course
-        if course.foresight is None or not handle.modes.speculation:
+        if course.foresight is None or not handle.modes.speculation or not self._paced:
             return
         assert take.proposal is not None
         if course.known != take.proposal.version:  # reset, restored or stepped by others since

@@ -51,7 +51,7 @@ class GameLoop:
         self._idle = Idle(self._clock.period)
         self._schedule = Schedule(self._clock, self._idle, paced)
         self._drawer = FrameDrawer(engine, encode, self._idle, self._fail)
-        self._director = Director(engine, self._drawer, self._idle, self._fail)
+        self._director = Director(engine, self._drawer, self._idle, self._fail, paced)
         self._stopping = self._placed = False
         self._thread = threading.Thread(target=self._run, name="dreamcade-loop", daemon=True)
 

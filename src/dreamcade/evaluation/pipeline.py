@@ -32,6 +32,9 @@ _FREE_SHARE = 0.7
 HAND_OVER_MS = 0.4
 """Of a 720×480 frame: its latent to the decoder and its pixels back, between two processes of this machine (measured:
 see docs/scaling.md); it scales with the frame's bytes."""
+LOOP_MS = 1.5
+"""What a tick takes in the loop's thread beside its pass: context, noise, writing down what was taken (measured, likewise).
+"""
 _HAND_OVER_BYTES = 720 * 480 * 3
 
 
@@ -102,8 +105,9 @@ def hand_over_ms(frame_size: tuple[int, int]) -> float:
 
 
 def predicted_fps(stages: Stages, decoders: int, frame_size: tuple[int, int]) -> float:
-    """The slowest stage's: a pass, or a picture with its hand-over, of which `decoders` make as many at once."""
-    return 1000.0 / max(stages.pass_ms, (stages.picture_ms + hand_over_ms(frame_size)) / decoders)
+    """The slowest stage's: a pass and what the loop does for it, or a picture with its hand-over, of which `decoders`
+    make as many at once."""
+    return 1000.0 / max(stages.pass_ms + LOOP_MS, (stages.picture_ms + hand_over_ms(frame_size)) / decoders)
 
 
 def _duty(decoders: int, pass_ms: float, picture_ms: float) -> float:
