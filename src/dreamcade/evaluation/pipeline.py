@@ -33,8 +33,8 @@ HAND_OVER_MS = 0.4
 """Of a 720×480 frame: its latent to the decoder and its pixels back, between two processes of this machine (measured:
 see docs/scaling.md); it scales with the frame's bytes."""
 LOOP_MS = 1.5
-"""What a tick takes in the loop's thread beside its pass: context, noise, writing down what was taken (measured, likewise).
-"""
+"""What a tick takes in the loop's thread beside its pass: context, noise, writing down what was taken (measured,
+likewise)."""
 _HAND_OVER_BYTES = 720 * 480 * 3
 
 
