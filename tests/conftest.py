@@ -35,10 +35,12 @@ LONGEST = ("test_recipes.py", "test_broken_worlds.py", "test_browser.py", "test_
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, those of one file share a process, and with it what they set up; the longest begin
-    first, each recipe by itself."""
+    first, each recipe by itself. Doom's engine crashes where two begin at once."""
     for item in items:
         alone = item.path.name == "test_recipes.py"
-        item.add_marker(pytest.mark.xdist_group(item.nodeid if alone else str(item.path)))
+        doom = "doom" in item.path.parts or item.path.name == "test_walking.py"
+        group = item.nodeid if alone else "doom" if doom else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
