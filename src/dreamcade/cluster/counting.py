@@ -53,8 +53,14 @@ class Products(CountingMode):
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is None:  # made of others, which in inference mode nobody has taken apart yet
+            with self:
+                result = func.decompose(*args, **(kwargs or {}))
+            if result is not NotImplemented:
+                return result
         result = func(*args, **(kwargs or {}))
-        if (formula := flop_registry.get(func._overloadpacket)) is not None:
+        if formula is not None:
             self.flops += formula(*args, **(kwargs or {}), out_val=result)
         return result
 
