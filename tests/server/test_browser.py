@@ -579,7 +579,7 @@ def test_a_change_is_answered_by_the_first_frame_that_used_it(serve: Serve, cont
     (one, two), summary = done
     assert one["totalMs"] == pytest.approx(100, abs=0.1)
     assert one["stages"]["dynamics"] == 30 and one["stages"]["decode"] == 15 and one["stages"]["encode"] == 5
-    assert one["stages"]["wait"] == pytest.approx(10, abs=1) and one["stages"]["unpack"] == pytest.approx(13, abs=0.1)
+    assert one["stages"]["wait"] == pytest.approx(10, abs=4) and one["stages"]["unpack"] == pytest.approx(13, abs=0.1)
     assert two["totalMs"] == pytest.approx(30, abs=0.1) and two["drafted"]
     assert two["stages"]["dynamics"] == 0 and two["stages"]["decode"] == 3 and two["stages"]["encode"] == 5
     assert summary["p95"] == one["totalMs"]
