@@ -6,6 +6,7 @@ import contextlib
 import functools
 import math
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -216,7 +217,7 @@ def _open(name: str, size: tuple[int, int]) -> vizdoom.DoomGame:
         buttons.ATTACK, buttons.USE,
     ):  # fmt: skip
         game.add_available_button(button)
-    with _no_folder_left_behind():
+    with _one_start_at_a_time():
         try:
             game.init()
         except vizdoom.ViZDoomErrorException as error:
@@ -225,16 +226,21 @@ def _open(name: str, size: tuple[int, int]) -> vizdoom.DoomGame:
 
 
 @contextlib.contextmanager
-def _no_folder_left_behind() -> Iterator[None]:
-    """The engine makes an empty folder where it is started, whatever it is told."""
+def _one_start_at_a_time() -> Iterator[None]:
+    """The engine makes an empty folder where it is started, whatever it is told, and dies where another engine makes it
+    in the same moment. So engines of one user start one after the other, in whatever process, and the folder goes."""
+    import filelock
+
     folder = Path("_vizdoom")
-    there = folder.exists()
-    try:
-        yield
-    finally:
-        if not there:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+    user = getattr(os, "getuid", int)()
+    with filelock.FileLock(Path(tempfile.gettempdir()) / f"dreamcade-doom-{user}.lock"):
+        there = folder.exists()
+        try:
+            yield
+        finally:
+            if not there:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
 
 def _resolution(vizdoom: Any, size: tuple[int, int]) -> Any:
