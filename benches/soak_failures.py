@@ -9,6 +9,8 @@ file descriptors nor threads grow. Prints figures as JSON.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import dataclasses
 import gc
 import itertools
@@ -40,8 +42,9 @@ WINDOW, STRIDE = 60, 10
 """Ticks from just before a loss that a twin makes again, and every how many of them the frame is compared."""
 WARM = 0.3
 """Of the time, after which memory is compared."""
-GROWTH_MB = 80.0
-"""What an allocator may do; in half an hour a leak of one 720×480 frame a loss would be 120."""
+GROWTH_MB = 16.0
+"""Of memory that is held after freed pages were given back; in half an hour a leak of one 720×480 frame a loss would be
+120, and of 1 KB a frame 65."""
 ROUNDING = 2
 """Of a colour: passes and pictures in batches of other sizes round otherwise, where rows are not computed alone."""
 LONGEST_SILENCE = 2.5
@@ -50,10 +53,11 @@ LONGEST_SILENCE = 2.5
 
 @dataclasses.dataclass
 class Window:
-    """What a twin needs to go through a loss once more: the session before it, the actions, some frames (on disk)."""
+    """What a twin needs to go through a loss once more: the actions, and in a file (what a soak keeps would look like a
+    leak) the session before it (`state`: where it lies, and its bytes) and some frames."""
 
     seed: int
-    state: bytes
+    state: tuple[int, int]
     first: int
     actions: list[ActionVector] = dataclasses.field(default_factory=list)
     frames: dict[int, int] = dataclasses.field(default_factory=dict)
@@ -63,20 +67,29 @@ class Window:
 class Player:
     """Plays at random."""
 
-    def __init__(self, engine: Engine, loop: GameLoop, seed: int, chance: random.Random, file: BinaryIO) -> None:
+    def __init__(
+        self, engine: Engine, loop: GameLoop, seed: int, chance: random.Random, file: BinaryIO, writing: threading.Lock
+    ) -> None:
         self.chance, self.file, self.notices = chance, file, 0
         self.session = engine.open_session(seed=seed)
         self.ticks, self.frames, self.out_of_order = -1, 0, 0
         self.last, self.longest = 0.0, 0.0
         self.window: Window | None = None
+        self._writing = writing
         self.handle = loop.attach(self.session, self._sink, on_notice=self._notice)
         self._sequence = 0
 
     def watch(self) -> Window:
         """From now on, for so many ticks, what is done and shown is kept."""
         state = self.session.snapshot()
-        self.window = Window(self.session.seed, state, unpack(state).tick)
+        self.window = Window(self.session.seed, (self._keep(state), len(state)), unpack(state).tick)
         return self.window
+
+    def _keep(self, data: bytes) -> int:
+        with self._writing:
+            place = self.file.seek(0, os.SEEK_END)
+            self.file.write(data)
+        return place
 
     def press(self) -> None:
         low, high = self.session.engine.world.controls.bounds()
@@ -94,8 +107,7 @@ class Player:
         self.ticks = frame.tick
         self.frames += 1
         if window is not None and window.first < frame.tick <= window.first + WINDOW and frame.tick % STRIDE == 0:
-            window.frames[frame.tick] = self.file.seek(0, os.SEEK_END)
-            self.file.write(frame.data)
+            window.frames[frame.tick] = self._keep(frame.data)
 
 
 def keep_actions(engine: Engine, players: list[Player]) -> None:
@@ -144,8 +156,10 @@ class Harm:
 
 
 def holdings() -> tuple[float, int, int]:
-    """Resident MB, file descriptors and threads of this process."""
+    """Resident MB, once freed pages are given back where the C library can, file descriptors and threads."""
     gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * 4096 / 2**20, len(os.listdir("/proc/self/fd")), threading.active_count()
 
@@ -165,7 +179,8 @@ def soak(world: World, minutes: float, seed: int = 0, every: float = 15.0, kerne
     session.close()
     loop = GameLoop(engine, unchanged)
     loop.start()
-    players = [Player(engine, loop, number, chance, file) for number in range(PLAYERS)]
+    writing = threading.Lock()
+    players = [Player(engine, loop, number, chance, file, writing) for number in range(PLAYERS)]
     keep_actions(engine, players)
     harm, began, sizes = Harm(executor, players, chance, every), time.monotonic(), list[float]()
     try:
@@ -215,7 +230,9 @@ def check(world: World, windows: list[Window], file: BinaryIO, kernels: str) -> 
     torch.set_num_threads(1)  # as each of three processes on two or three cores; sums are split by threads
     width, height = world.frame_size
     for window in windows:
-        twin = engine.restore_session(window.state)
+        place, length = window.state
+        file.seek(place)
+        twin = engine.restore_session(file.read(length))
         for action in window.actions:
             mine = twin.step(action)
             if mine.tick not in window.frames:
