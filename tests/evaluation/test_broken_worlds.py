@@ -89,8 +89,9 @@ class HallDriver:
         return self.held
 
 
+SECONDS = 8.0
 PLAN = EvaluationPlan(
-    windows=24, pilot_seconds=8.0, long_frames=5200, reader=ReaderTraining(steps=160, samples=2000, batch=32)
+    windows=24, pilot_seconds=SECONDS, long_frames=5200, reader=ReaderTraining(steps=160, samples=2000, batch=32)
 )
 
 
