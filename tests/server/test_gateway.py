@@ -33,6 +33,8 @@ from dreamcade.world import World
 
 SETTINGS = ReplicaSettings(device="cpu", kernels="reference", threads=1)
 PATIENCE = 60.0
+SILENCE = 3.0
+"""Seconds without a word after which a replica is lost: 0.8 in play, and what a busy machine adds."""
 
 
 def wait_for(true: Callable[[], Any], seconds: float = PATIENCE) -> Any:
@@ -80,6 +82,8 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> HangingHosts:
 def stage(folder: Path, hosts: HangingHosts) -> Iterator[Stage]:
     """Two replicas of the toy world with two places each; every test leaves two behind."""
     stage = load_replicated(str(folder), hosts, dataclasses.replace(SETTINGS, most=2), Size(2, 2))
+    assert isinstance(stage.engine, Gateway)
+    stage.engine._fleet._silence = SILENCE
     yield stage
     stage.loop.stop()
     assert not any(host.is_alive() for host in hosts._started)

@@ -208,3 +208,12 @@ def test_a_full_pipe_and_a_command_that_hangs(played: tuple[Engine, Session, Ses
     with pytest.raises(PeerLostError, match=r"has not answered for 0\.6 s"):
         stuck.result(NOTICED)
     expect_same(session, twin, 20)
+
+
+def test_who_is_silent_is_lost_though_nothing_was_asked(played: tuple[Engine, Session, Session]) -> None:
+    engine, session, twin = played
+    stopped = executor_of(engine).workers[-1]
+    assert stopped.host.pid is not None
+    os.kill(stopped.host.pid, signal.SIGSTOP)
+    wait_for(lambda: stopped not in executor_of(engine).workers, NOTICED)
+    expect_same(session, twin, 5)
