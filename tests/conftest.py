@@ -30,10 +30,10 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 LONGEST = (
-    "test_on_ray.py", "test_gateway.py", "test_browser.py", "test_recipes.py", "test_broken_worlds.py",
-    "spread/test_engine.py", "test_platforming.py", "test_spread.py", "test_groups.py", "test_walking.py",
-    "test_against_engine.py", "test_ladder.py", "test_your_own_game.py", "test_record.py", "test_evaluate.py",
-    "test_playing.py", "test_calibrate.py", "test_serve.py", "test_procgen.py", "test_runner.py",
+    "test_recipes.py", "test_browser.py", "test_broken_worlds.py", "test_on_ray.py", "rules/test_platforming.py",
+    "test_walking.py", "spread/test_engine.py", "test_groups.py", "test_ladder.py", "test_gateway.py", "test_spread.py",
+    "test_your_own_game.py", "test_record.py", "test_evaluate.py", "test_playing.py", "test_calibrate.py",
+    "test_serve.py", "drivers/test_platforming.py", "test_runner.py",
 )  # fmt: skip
 """Files that take longest, longest first: begun last, one would keep a single process busy at the end."""
 APART = ("test_recipes.py", "test_broken_worlds.py", "test_groups.py", "test_against_engine.py", "test_evaluate.py",
