@@ -3,7 +3,7 @@
 WORLD ?=
 PORT ?= 8710
 ARGS ?=
-JOBS ?= 0
+JOBS ?= 2
 BIN := .venv/bin
 export PYTHON
 
@@ -23,7 +23,7 @@ check: .venv/.ready-dev ## Lint, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-test: .venv/.ready-dev ## Run the tests; JOBS=2 runs two at a time
+test: .venv/.ready-dev ## Run the tests, two at a time; JOBS=0 one after the other
 	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 format: .venv/.ready-dev ## Format the code, fix what the linter can fix

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-# Where tests run side by side, so do the programs that they start: one thread each, or they wait for each other.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Toys gain nothing from two threads. This counts for every thread and for the programs that tests start; beside each
+# other they would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 from numpy.typing import NDArray
@@ -29,19 +29,34 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-LONGEST = ("test_recipes.py", "test_broken_worlds.py", "test_browser.py", "test_gateway.py")
-"""Files that take minutes."""
+LONGEST = (
+    "test_recipes.py", "test_browser.py", "test_broken_worlds.py", "test_on_ray.py", "rules/test_platforming.py",
+    "test_walking.py", "spread/test_engine.py", "test_groups.py", "test_ladder.py", "test_gateway.py", "test_spread.py",
+    "test_your_own_game.py", "test_record.py", "test_evaluate.py", "test_playing.py", "test_calibrate.py",
+    "test_serve.py", "drivers/test_platforming.py", "test_runner.py",
+)  # fmt: skip
+"""Files that take longest, longest first: begun last, one would keep a single process busy at the end."""
+APART = ("test_recipes.py", "test_broken_worlds.py", "test_groups.py", "test_against_engine.py", "test_evaluate.py",
+         "test_your_own_game.py")  # fmt: skip
+"""Files whose tests share next to nothing: any process may take any of them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, those of one file share a process, and with it what they set up; the longest begin
-    first, each recipe by itself. Doom's engine crashes where two begin at once."""
+    first."""
     for item in items:
-        alone = item.path.name == "test_recipes.py"
-        doom = "doom" in item.path.parts or item.path.name == "test_walking.py"
-        group = item.nodeid if alone else "doom" if doom else str(item.path)
+        group = item.nodeid if item.path.name in APART else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    items.sort(key=lambda item: _turn(item.path.as_posix()))
+
+
+def _turn(path: str) -> int:
+    return next((turn for turn, name in enumerate(LONGEST) if path.endswith("/" + name)), len(LONGEST))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("triton") and importlib.util.find_spec("triton") is None:
+        pytest.skip("Triton is not installed")
 
 
 Play = Callable[..., tuple[Pixels, NDArray[np.float32]]]

@@ -16,7 +16,7 @@ pytest.importorskip("gymnasium", reason="recording CarRacing needs the extra 'ga
 RECIPES = Path(__file__).parents[1] / "recipes"
 LITTLE = "--quick --windows 3 --long-frames 100"
 TOY = {
-    "SIZE": "240x160", "TICKS": "150", "EPISODES": "12", "PRESET": "smoke", "EVALUATE": LITTLE, "STARTS": "",
+    "SIZE": "144x96", "TICKS": "100", "EPISODES": "12", "PRESET": "smoke", "EVALUATE": LITTLE, "STARTS": "",
     "COMPILE": "", "PREDICTOR": "--steps 5 --levels 1,1,1", "CALIBRATE": "--windows 2 --ticks 4 --steps 5",
 }  # fmt: skip
 

@@ -83,7 +83,7 @@ def test_who_does_not_answer_is_lost(together: Callable[..., list[object]]) -> N
         return time.monotonic() - before
 
     waited = together(2, work, 0.3)[0]
-    assert isinstance(waited, float) and 0.2 < waited < 2
+    assert isinstance(waited, float) and 0.2 < waited < 10
 
 
 def test_who_leaves_is_noticed(together: Callable[..., list[object]]) -> None:

@@ -32,8 +32,8 @@ LIMIT = 30.0
 """Seconds for any answer."""
 BOUND = 1e-5
 """Of the largest difference from one device, over the largest value, in float32. Measured: 1.1e-6."""
-NOTICED = 2.0
-"""Seconds in which a loss is noticed: patience is one, and this machine may be busy."""
+NOTICED = 10.0
+"""Seconds in which a loss is noticed: patience is one, and what a busy machine adds."""
 SCRIPT = Path(__file__).with_name("strip_ranks.py")
 
 

@@ -56,7 +56,7 @@ def test_a_full_pipe_is_a_lost_peer(pair: tuple[Wire, Wire]) -> None:
     began = time.monotonic()
     with pytest.raises(PeerLostError, match="does not answer"):
         pair[0].send("large", parts=[bytes(50_000_000)], seconds=0.2)
-    assert 0.15 < time.monotonic() - began < 2
+    assert 0.15 < time.monotonic() - began < 10
 
 
 def test_a_closed_connection_is_a_lost_peer(pair: tuple[Wire, Wire]) -> None:

@@ -35,7 +35,7 @@ def error(got: torch.Tensor, expected: torch.Tensor) -> float:
     return ((got.double() - expected).norm() / expected.norm()).item()
 
 
-@pytest.mark.parametrize("kernels", ["reference", "triton"])
+@pytest.mark.parametrize("kernels", ["reference", pytest.param("triton", marks=pytest.mark.triton)])
 def test_it_decodes_as_the_plain_decoder(decoder: ConvolutionalDecoder, kernels: str) -> None:
     latents = torch.randn(2, 4, 3, 5)
     with using(kernels):
@@ -44,7 +44,7 @@ def test_it_decodes_as_the_plain_decoder(decoder: ConvolutionalDecoder, kernels:
     assert error(frames, exact(decoder, latents)) < 1e-6
 
 
-@pytest.mark.parametrize("kernels", ["reference", "triton"])
+@pytest.mark.parametrize("kernels", ["reference", pytest.param("triton", marks=pytest.mark.triton)])
 def test_in_bfloat16_it_is_near(decoder: ConvolutionalDecoder, kernels: str) -> None:
     """The plain decoder's own error in bfloat16 is measured beside it. Triton's interpreter
     cuts off where a GPU rounds, which is about twice the error."""

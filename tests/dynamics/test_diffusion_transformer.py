@@ -213,6 +213,7 @@ def test_a_cache_of_few_bits_stays_near(model: DiffusionTransformer, bits: int, 
     assert 0 < error < bound
 
 
+@pytest.mark.triton
 @pytest.mark.parametrize("bits", [16, 8, 4])
 def test_fused_equals_plain(model: DiffusionTransformer, bits: int) -> None:
     latents, actions = play(model, 5, batch=2)

@@ -259,7 +259,7 @@ def test_an_idle_loop_uses_no_cpu(engine: Engine, loop: GameLoop) -> None:
     time.sleep(0.3)  # worker threads of the last pass go to sleep
     before = time.process_time()
     time.sleep(1.0)
-    assert time.process_time() - before < 0.02
+    assert time.process_time() - before < 0.05
 
 
 def test_stopping(engine: Engine) -> None:

@@ -15,10 +15,12 @@ from dreamcade.core.types import ActionVector, Pixels
 from dreamcade.dataset.format import DatasetMeta
 from dreamcade.dataset.reader import Dataset
 from dreamcade.dataset.writer import DatasetWriter
+from dreamcade.evaluation import features
 from dreamcade.evaluation import twin as twin_module
 from dreamcade.evaluation.axis import Axis
 from dreamcade.evaluation.candidate import Play
 from dreamcade.evaluation.evaluate import judge_candidate
+from dreamcade.evaluation.pilots import judging
 from dreamcade.evaluation.plan import EvaluationPlan
 from dreamcade.evaluation.reading import ReaderTraining
 from dreamcade.evaluation.twin import Twin
@@ -87,7 +89,10 @@ class HallDriver:
         return self.held
 
 
-PLAN = EvaluationPlan(windows=24, long_frames=5200, reader=ReaderTraining(steps=160, samples=2000, batch=32))
+SECONDS = 8.0
+PLAN = EvaluationPlan(
+    windows=24, pilot_seconds=SECONDS, long_frames=5200, reader=ReaderTraining(steps=160, samples=2000, batch=32)
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +107,8 @@ def hall_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(autouse=True)
 def _toy_game(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "SIZE", 96)  # pictures are no larger, and at 224 this takes five times as long
+    monkeypatch.setattr(judging, "ENOUGH_SECONDS", SECONDS)
     monkeypatch.setattr(twin_module, "make_game", lambda name, size: Hall())
     monkeypatch.setattr(twin_module, "make_driver", lambda game: HallDriver())
 

@@ -6,13 +6,11 @@ import pytest
 import torch
 
 from dreamcade.core.errors import BadInputError
-from dreamcade.kernels.choice import fuses, has_triton, using
+from dreamcade.kernels.choice import fuses, using
 from dreamcade.kernels.names import Kernels
 
-needs_triton = pytest.mark.skipif(not has_triton(), reason="Triton is not installed")
 
-
-@needs_triton
+@pytest.mark.triton
 def test_a_cpu_runs_the_references_unless_told_otherwise() -> None:
     x = torch.zeros(1)
     assert not fuses(x)
@@ -29,7 +27,7 @@ def test_an_unknown_name_is_refused() -> None:
         pass
 
 
-@needs_triton
+@pytest.mark.triton
 def test_a_compiler_sees_the_references() -> None:
     torch._dynamo.reset()
     asked = torch.compile(lambda x: x + 1 if fuses(x) else x - 1, backend="eager", fullgraph=True)

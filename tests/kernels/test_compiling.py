@@ -8,8 +8,6 @@ import sys
 
 import pytest
 
-from dreamcade.kernels.choice import has_triton
-
 BEGIN = """
 import torch
 from triton.backends.compiler import GPUTarget
@@ -76,7 +74,7 @@ for bits, tokens, head_dim in product((16, 8, 4), (90, 600), (64, 128)):
 """
 
 
-@pytest.mark.skipif(not has_triton(), reason="needs Triton")
+@pytest.mark.triton
 @pytest.mark.parametrize(
     ("kernels", "launches"), [(ADALN, 8), (RING, 24), (ATTENTION, 12)], ids=["adaln", "ring", "attention"]
 )

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dreamcade.core.errors import BadInputError
-from dreamcade.kernels.choice import has_triton, using
+from dreamcade.kernels.choice import using
 from dreamcade.kernels.low_bits import linear, linear_fp8, linear_int4, linear_int8, rows_to_fp8, rows_to_int8
 from dreamcade.kernels.packed_weights import PackedWeight, pack_fp8, pack_int4, pack_int8, unpack
 
-triton_only = pytest.mark.skipif(not has_triton(), reason="Triton is not installed")
 SHAPES = st.tuples(st.sampled_from((1, 3, 5, 17, 54)), st.sampled_from((3, 67, 130)), st.sampled_from((2, 19, 33)))
 DTYPES = st.sampled_from((torch.float32, torch.bfloat16))
 ROUNDING = {torch.float32: 2.0**-24, torch.bfloat16: 2.0**-7}
@@ -42,7 +41,7 @@ def int4_limit(x: Tensor, weight: Tensor, bias: Tensor, stored: PackedWeight) ->
     return 2**-20 * (x.double().abs() @ (unpack(stored).double().abs() + low).T + bias.double().abs())
 
 
-@triton_only
+@pytest.mark.triton
 @settings(max_examples=10, deadline=None)
 @given(SHAPES, DTYPES, st.sampled_from((32, 64)), st.booleans(), st.integers(0, 99))
 def test_four_bits_fused(
@@ -58,7 +57,7 @@ def test_four_bits_fused(
     assert bool(((y.double() - truth).abs() <= limit).all())
 
 
-@triton_only
+@pytest.mark.triton
 @settings(max_examples=8, deadline=None)
 @given(SHAPES, DTYPES, st.booleans(), st.integers(0, 99))
 def test_eight_bits_fused_are_the_reference_s(

@@ -12,8 +12,6 @@ import sys
 
 import pytest
 
-from dreamcade.kernels.choice import has_triton
-
 SCRIPT = """
 import json, triton
 import triton.language as tl
@@ -56,7 +54,7 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.skipif(not has_triton(), reason="Triton is not installed")
+@pytest.mark.triton
 def test_hopper_s_instructions() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     done = subprocess.run(

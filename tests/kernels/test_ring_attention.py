@@ -48,7 +48,7 @@ def exact(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     return (weights @ values).transpose(0, 1).flatten(1)
 
 
-@pytest.mark.parametrize("kernels", ["reference", "triton"])
+@pytest.mark.parametrize("kernels", ["reference", pytest.param("triton", marks=pytest.mark.triton)])
 @pytest.mark.parametrize("bits", [16, 8, 4])
 @settings(max_examples=4, deadline=None)
 @given(**SIZES)
@@ -70,7 +70,7 @@ def test_ring_attention(
         torch.testing.assert_close(made[row].double(), expected, atol=BOUND[dtype], rtol=BOUND[dtype])
 
 
-@pytest.mark.parametrize("kernels", ["reference", "triton"])
+@pytest.mark.parametrize("kernels", ["reference", pytest.param("triton", marks=pytest.mark.triton)])
 @pytest.mark.parametrize("bits", [16, 8, 4])
 @settings(max_examples=4, deadline=None)
 @given(**SIZES)

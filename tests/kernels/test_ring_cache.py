@@ -32,7 +32,7 @@ def step_of(scales: Tensor, head_dim: int) -> Tensor:
     return scales.double().repeat_interleave(head_dim // scales.shape[-1], -1)
 
 
-@pytest.mark.parametrize("kernels", ["reference", "triton"])
+@pytest.mark.parametrize("kernels", ["reference", pytest.param("triton", marks=pytest.mark.triton)])
 @pytest.mark.parametrize("bits", [16, 8, 4])
 @settings(max_examples=4, deadline=None)
 @given(

@@ -60,8 +60,8 @@ def test_telling_never_waits_and_a_full_pipe_is_a_lost_replica(
     for _ in range(100):
         link.tell("open", {"session": "a"}, [bytes(1_000_000)])
         link.tell_input("a", {"sequence": 1})
-    assert time.monotonic() - began < 0.5
-    assert ears.lost.wait(wires.SECONDS + 2)
+    assert time.monotonic() - began < wires.SECONDS  # after which a full pipe is given up
+    assert ears.lost.wait(wires.SECONDS + 20)
     assert ears.reasons == ["the other end does not answer"]
 
 
@@ -69,7 +69,7 @@ def test_every_word_is_a_sign_of_life(pair: tuple[Link, Wire], ears: Ears) -> No
     link, replica = pair
     before = link.heard_at
     replica.send("load", {"busy": 0.5})
-    end = time.monotonic() + 2
+    end = time.monotonic() + 20
     while not ears.messages and time.monotonic() < end:
         time.sleep(0.005)
     assert [message.kind for message in ears.messages] == ["load"]

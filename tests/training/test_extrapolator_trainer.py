@@ -68,6 +68,8 @@ def test_play_is_read_from_the_training_episodes(tiny_world: World, toy_play: Ca
     stretches = read_stretches(tiny_world, dataset, 60, 0, quiet)  # type: ignore[arg-type]
     assert stretches.tokens.shape == (2, 30, *tiny_world.dynamics.noise_shape)
     assert torch.equal(stretches.actions[1], torch.from_numpy(dataset.plays[1][1]))
+    more = read_stretches(tiny_world, dataset, 6000, 0, quiet)  # type: ignore[arg-type]
+    assert len(more.tokens) == 2, "of a short recording nothing is encoded again and again"
 
 
 def test_play_that_is_too_short(tiny_world: World, toy_play: Callable[..., Any]) -> None:

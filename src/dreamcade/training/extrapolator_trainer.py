@@ -56,7 +56,8 @@ class Stretches:
 
 
 def read_stretches(world: World, dataset: Dataset, frames: int, seed: int, progress: Progress) -> Stretches:
-    """About `frames` frames of the training episodes, encoded. Raises `DatasetError` where none is long enough."""
+    """About `frames` frames of the training episodes, encoded; of a short recording about as many as it has. Raises
+    `DatasetError` where none is long enough."""
     shortest = world.dynamics.config.action_history + SEEN + 1
     length = min(STRETCH, max((e.length for e in dataset.episodes("train")), default=0))
     if length < shortest:
@@ -64,7 +65,7 @@ def read_stretches(world: World, dataset: Dataset, frames: int, seed: int, progr
     episodes = [e for e in dataset.episodes("train") if e.length >= length]
     rng = np.random.default_rng(seed)
     tokens, actions = [], []
-    count = max(1, frames // length)
+    count = max(1, min(frames, sum(e.length for e in episodes)) // length)
     for i in range(count):
         episode = episodes[i % len(episodes)]
         start = int(rng.integers(episode.length - length + 1))

@@ -29,8 +29,8 @@ from dreamcade.engine.executors.part import Part
 from dreamcade.engine.executors.spread import SpreadExecutor
 from dreamcade.world import World
 
-NOTICED = 1.0
-"""Seconds within which a loss must be noticed."""
+NOTICED = 5.0
+"""Seconds within which a loss must be noticed: 0.6 (tests/cluster/test_pulse.py), and what a busy machine adds."""
 PYTORCHS = 2
 """File descriptors that PyTorch keeps for a process once it has been in a group: a pipe, however many groups follow."""
 
@@ -91,7 +91,7 @@ def test_groups_share_passes_and_pictures_and_survive(
     os.kill(everybody[0], how)
     began = time.monotonic()
     compare(session, twin, idle, 1)
-    assert time.monotonic() - began < NOTICED + 0.5
+    assert time.monotonic() - began < NOTICED
     wait_for(lambda: executor.layout != plan, 5)
     groups.settle()
     assert len(groups._ranks) == max(0, plan.dit_devices - 2), "the survivors share passes"

@@ -21,8 +21,8 @@ from dreamcade.engine.modes import Modes
 from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.world import World
 
-NOTICED = 1.0
-"""Seconds within which a loss must be noticed."""
+NOTICED = 5.0
+"""Seconds within which a loss must be noticed: 0.6 (tests/cluster/test_pulse.py), and what a busy machine adds."""
 
 
 def one_device(world: World) -> Engine:
@@ -183,7 +183,7 @@ def test_decoders_are_lost_in_the_middle_of_play(played: tuple[Engine, Session, 
         loop.stop()
     assert handle.error is None
     assert [frame.tick for _, frame in shown] == list(range(len(shown)))
-    assert max(np.diff([moment for moment, _ in shown])) < NOTICED + 0.5, "play went on"
+    assert max(np.diff([moment for moment, _ in shown])) < NOTICED, "play went on"
     for _, frame in shown[1:]:
         assert frame.data == twin.step([0, 0]).pixels.tobytes(), frame.tick
     assert not [pid for pid in victims if Path(f"/proc/{pid}").exists()], "they were killed for good"
@@ -202,12 +202,18 @@ def test_a_full_pipe_and_a_command_that_hangs(played: tuple[Engine, Session, Ses
     assert stopped.host.pid is not None
     stuck = hanging.ask("hang", {"seconds": 60}, seconds=0.6)
     os.kill(stopped.host.pid, signal.SIGSTOP)
-    began = time.monotonic()
     large = stopped.ask("draw", parts=[bytes(64 << 20)], seconds=60)
     with pytest.raises(PeerLostError, match="is lost"):
-        large.result(5)
-    assert time.monotonic() - began < NOTICED
+        large.result(NOTICED)
     with pytest.raises(PeerLostError, match=r"has not answered for 0\.6 s"):
-        stuck.result(5)
-    assert time.monotonic() - began < NOTICED
+        stuck.result(NOTICED)
     expect_same(session, twin, 20)
+
+
+def test_who_is_silent_is_lost_though_nothing_was_asked(played: tuple[Engine, Session, Session]) -> None:
+    engine, session, twin = played
+    stopped = executor_of(engine).workers[-1]
+    assert stopped.host.pid is not None
+    os.kill(stopped.host.pid, signal.SIGSTOP)
+    wait_for(lambda: stopped not in executor_of(engine).workers, NOTICED)
+    expect_same(session, twin, 5)
