@@ -14,8 +14,8 @@ from torch import Tensor
 from dreamcade.cluster.encoding import encoding_threads
 from dreamcade.cluster.hosts import Hosts, LocalHosts
 from dreamcade.cluster.layout import Decoding, Layout
+from dreamcade.cluster.meeting_place import MeetingPlace
 from dreamcade.cluster.plan import Plan
-from dreamcade.cluster.process_group import meeting_place
 from dreamcade.core.device import cpu_threads, fast_dtype, keep_freed_memory, resolve_device
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, Frame
@@ -117,7 +117,7 @@ class Engine:
         expect_memory(self.world, workers)
         own = self.passes.executor
         with contextlib.ExitStack() as closing:
-            groups, store = self._groups()
+            groups, store = self._groups(closing)
             shape = self.world.codec.config.latent_shape
             example = torch.zeros(1, *shape, dtype=self.passes.dtype, device=self.device)
             setting = Setting(
@@ -144,14 +144,15 @@ class Engine:
     def _be_alone(self, own: Executor) -> None:
         self.passes.executor = own
 
-    def _groups(self) -> tuple[Groups | None, str]:
+    def _groups(self, closing: contextlib.ExitStack) -> tuple[Groups | None, str]:
         """What forms groups, and where their ranks meet; nothing where the layout has none."""
         fixed = self.layout.dit_devices == 1 and self.layout.decoding != Decoding.SPATIAL
         if fixed and self._replan is None:
             return None, ""
-        store = meeting_place("127.0.0.1", master=True)
-        part = Part(self.passes.dynamics, self.passes.codec, store)
-        return Groups(part, self.passes.dynamics.config.tokens), f"127.0.0.1:{store.port}"
+        place = MeetingPlace()
+        closing.callback(place.close)
+        part = Part(self.passes.dynamics, self.passes.codec, place.store)
+        return Groups(part, self.passes.dynamics.config.tokens), place.address
 
     @property
     def lanes(self) -> int:
