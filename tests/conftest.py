@@ -67,7 +67,7 @@ WIDTH, HEIGHT = 48, 32
 def _one_torch_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Toy models gain nothing from two threads, and threads that wait for each other stall on a busy machine."""
     monkeypatch.setattr("dreamcade.core.device.cpu_threads", lambda limit=None: 1)
-    monkeypatch.setattr("dreamcade.engine.engine.cpu_threads", lambda limit=None: 1)
+    monkeypatch.setattr("dreamcade.engine.cores.cpu_threads", lambda limit=None: 1)
     torch.set_num_threads(1)
 
 

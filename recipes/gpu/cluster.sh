@@ -9,63 +9,15 @@
 # narrow or lengthen it; SPLITS are more splits, tried where there are devices enough. KIND=cpu runs it on processes of
 # a CPU, and SHRINK makes it a toy; TESTS are the tests.
 set -uo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd)
-mkdir -p "$1"
-out=$(cd "$1" && pwd)
-wheels=${2:-}
+# shellcheck source=recipes/gpu/slices.sh
+source "$(dirname "$0")/slices.sh" "$@"
 kind=${KIND:-cuda}
 shrink=${SHRINK:-1}
-deadline=$((SECONDS + ${SLICE:-560}))
-failures=0
-
-within() {
-  local left=$((deadline - SECONDS))
-  [ "$left" -gt 5 ] && timeout --signal=INT --kill-after=20 "$left" "$@"
-}
-
-finish() {
-  nvidia-smi >"$out/gpu.txt" 2>/dev/null
-  nvidia-smi topo -m >"$out/links.txt" 2>/dev/null
-  echo "$1" | tee "$out/status.txt"
-}
-
-# A measurement by its name: its output goes into OUT/NAME.log when it is complete. One that fails does not stop those
-# after it; one for which there was no time ends the slice.
-measure() {
-  local name=$1 ended
-  shift
-  [ -e "$out/$name.log" ] && return
-  if [ $((deadline - SECONDS)) -gt 5 ]; then
-    echo "$name"
-    within "$@" >"$out/$name.part" 2>"$out/$name.err"
-    ended=$?
-  else
-    ended=124
-  fi
-  case $ended in
-    0)
-      rm -f "$out/$name.err"
-      mv "$out/$name.part" "$out/$name.log"
-      ;;
-    124 | 130 | 137)
-      finish "stopped after ${SECONDS}s before $name was complete; call it again to go on"
-      exit 75
-      ;;
-    *)
-      echo "$name failed with exit code $ended: $(tail -n 1 "$out/$name.err")"
-      failures=$((failures + 1))
-      ;;
-  esac
-}
 
 if ! command -v dreamcade >/dev/null; then
   "$root/recipes/gpu/install.sh" train "$wheels" || exit 1
 fi
-if ! python -c "import hypothesis, pytest" 2>/dev/null; then
-  # shellcheck disable=SC2086  # none, or several options
-  pip install --quiet ${wheels:+--no-index --find-links "$wheels"} pytest hypothesis ||
-    echo "pytest and hypothesis are missing here: the tests will fail"
-fi
+install_tests
 
 if [ "$kind" = cuda ]; then
   there=$(python -c "import torch; print(torch.cuda.device_count())")
@@ -117,6 +69,4 @@ for tests in ${TESTS-tests/cluster tests/evaluation/paper}; do
 done
 rest=""
 [ ${#left_out[@]} -eq 0 ] || rest=$(printf '; %s' "${left_out[@]}" | sed "s/^; /; left out, with $there of $kind: /")
-[ "$failures" -eq 0 ] && finish "complete$rest" && exit 0
-finish "$failures measurement$([ "$failures" -eq 1 ] || echo s) failed; the others are complete$rest"
-exit 1
+conclude "$rest"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -119,6 +120,28 @@ def server(toy: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_it_serves_tells_where_everything_is_and_ends_with_its_replicas(server: subprocess.Popen[str]) -> None:
+    replica = serving_replica(server)
+    server.send_signal(signal.SIGINT)
+    assert server.wait(10) in (0, 130)
+    assert comes_to(replica, "", "Z")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends processes that were stopped")
+def test_a_replica_that_was_stopped_ends_with_a_server_that_was_killed(server: subprocess.Popen[str]) -> None:
+    replica = serving_replica(server)
+    os.kill(replica, signal.SIGSTOP)
+    try:
+        assert comes_to(replica, "T")
+        server.kill()
+        server.wait()
+        assert comes_to(replica, "", "Z")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(replica, signal.SIGKILL)
+
+
+def serving_replica(server: subprocess.Popen[str]) -> int:
+    """Waits until it is ready → its pid."""
     assert server.stdout is not None
     line = server.stdout.readline()
     address = re.search(r"http://\S+", line)
@@ -132,9 +155,19 @@ def test_it_serves_tells_where_everything_is_and_ends_with_its_replicas(server: 
     assert "Toy is played by PyTorch" in server.stdout.readline()
     [replica] = health["worlds"]["toy"]["replicas"]  # type: ignore[index]
     assert replica["state"] == "ready"
-    server.send_signal(signal.SIGINT)
-    assert server.wait(10) in (0, 130)
+    return int(replica["pid"])
+
+
+def comes_to(pid: int, *states: str) -> bool:
+    """Within five seconds, as in /proc: T is stopped; gone is "", or Z where nobody has taken its last word."""
     deadline = time.monotonic() + 5
-    while os.path.exists(f"/proc/{replica['pid']}") and time.monotonic() < deadline:
+    while state_of(pid) not in states and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not os.path.exists(f"/proc/{replica['pid']}")
+    return state_of(pid) in states
+
+
+def state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return ""

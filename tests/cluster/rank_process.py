@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from dreamcade.cluster.dynamics_group import DynamicsRank
-from dreamcade.cluster.process_group import PATIENCE, Group, meeting_place
+from dreamcade.cluster.meeting_place import meet_at
+from dreamcade.cluster.process_group import PATIENCE, Group
 from dreamcade.cluster.sequence_parallel import Ulysses
 from dreamcade.core.errors import RankLostError
 from dreamcade.dynamics import DiffusionTransformer, DiffusionTransformerConfig, Dynamics, DynamicsConfig, Keeping
@@ -126,8 +127,8 @@ def play_world(config: DynamicsConfig, keeping: Keeping, batch: int, whole: bool
 class Rank:
     """What a process can be asked to do."""
 
-    def __init__(self, port: int) -> None:
-        self._store = meeting_place("127.0.0.1", port, master=False)
+    def __init__(self, address: str) -> None:
+        self._store = meet_at(address)
         self._group: Group | None = None
         self._part: DynamicsRank | None = None
 

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from dreamcade.cluster.decoder_rank import DecoderRank
-from dreamcade.cluster.process_group import Group, meeting_place
+from dreamcade.cluster.meeting_place import meet_at
+from dreamcade.cluster.process_group import Group
 from dreamcade.cluster.strips import strips_of
 from dreamcade.codec import Codec, CodecConfig
 from dreamcade.codec.convolutional import ConvolutionalDecoder, ConvolutionalDecoderConfig
@@ -64,9 +65,9 @@ def frames_of(kind: str, latents: Tensor, strips: Strips) -> Tensor:
         return in_strips(decoder, strips)(latents)
 
 
-def join(port: int, name: str, rank: int, size: int, patience: float | None) -> str:
+def join(address: str, name: str, rank: int, size: int, patience: float | None) -> str:
     """With as much patience as is usual, or so many seconds."""
-    _groups[name] = group = Group.join(meeting_place("127.0.0.1", port, master=False), name, rank, size)
+    _groups[name] = group = Group.join(meet_at(address), name, rank, size)
     group.patience = group.patience if patience is None else patience
     return "joined"
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributed import HashStore
 
-from dreamcade.cluster.process_group import Group, meeting_place
+from dreamcade.cluster.process_group import Group
 from dreamcade.cluster.sequence_parallel import Ulysses
 from dreamcade.core.errors import BadInputError, RankLostError
 
@@ -109,9 +109,3 @@ def test_what_is_refused(together: Callable[..., list[object]]) -> None:
     together(3, lambda group: work(group) if group.rank == 0 else None)
     with pytest.raises(BadInputError, match="a rank of 2 is 0 to 1; got 2"):
         Group.join(HashStore(), "g", 2, 2)
-
-
-def test_no_meeting_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dreamcade.cluster.process_group.MEETING", 0.3)
-    with pytest.raises(BadInputError, match=r"no meeting place at 127\.0\.0\.1:1 .* is rank 0 running"):
-        meeting_place("127.0.0.1", 1, master=False)

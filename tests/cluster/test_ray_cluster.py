@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreamcade.cluster.ray_cluster import Need, _compare, _quiet, place_all
+from dreamcade.cluster.ray_cluster import Need, _compare, place_all
 from dreamcade.cluster.ray_hosts import pipeline_need
 from dreamcade.core.errors import BadInputError, WorldError
 
@@ -53,10 +51,3 @@ def test_nodes_must_be_alike(change: dict[str, dict[str, str]], kind: type[Excep
         return
     with pytest.raises(kind, match=message):
         _compare("abcdefghijkl", ours, theirs)
-
-
-def test_while_ray_joins_it_says_nothing_and_we_do_afterwards(capfd: pytest.CaptureFixture[str]) -> None:
-    with _quiet():
-        os.write(2, b"[W 1 2] gcs_client.cc:210: Failed to get cluster ID\n")
-    os.write(2, b"dreamcade: no\n")
-    assert capfd.readouterr().err == "dreamcade: no\n"

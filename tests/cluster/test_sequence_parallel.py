@@ -27,7 +27,7 @@ from dreamcade.cluster.exchange_bytes import (
     world_exchanges,
     world_sent_bytes,
 )
-from dreamcade.cluster.process_group import meeting_place
+from dreamcade.cluster.meeting_place import MeetingPlace
 from dreamcade.dynamics import Keeping
 from dreamcade.dynamics.diffusion_config import FACTORISED, FULL
 from dreamcade.dynamics.exchange import ALONE
@@ -62,10 +62,10 @@ class Ranks:
         for _, end in pairs:
             end.close()
         self._ends: list[Connection] = [end for end, _ in pairs]
-        self.store = meeting_place("127.0.0.1", master=True)
+        self.place = MeetingPlace()
         self.pids = [self.answer(rank) for rank in range(count)]
         for end in self._ends:
-            both.send(end, self.store.port)
+            both.send(end, self.place.address)
         self._groups = 0
 
     def answer(self, number: int) -> Any:

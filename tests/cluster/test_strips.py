@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from dreamcade.cluster.decoder_rank import DecoderRank, assemble
-from dreamcade.cluster.process_group import meeting_place
+from dreamcade.cluster.meeting_place import MeetingPlace
 from dreamcade.cluster.shares import shares
 from dreamcade.cluster.strip_costs import codec_messages, decoder_messages, sent_bytes
 from dreamcade.codec.strips import Strips
@@ -46,7 +46,7 @@ class Ranks:
         address = str(Path(self._folder.name) / "socket")
         self._parent: subprocess.Popen[bytes] | None = None
         self.pids: list[int] = []
-        self._store = meeting_place("127.0.0.1", master=True)
+        self._place = MeetingPlace()
         with Listener(address) as listener:
             listener._listener._socket.settimeout(LIMIT)  # type: ignore[attr-defined]
             self._parent = subprocess.Popen([sys.executable, str(SCRIPT), address, str(COUNT)])
@@ -55,7 +55,7 @@ class Ranks:
 
     def join(self, name: str, members: tuple[int, ...], patience: float | None = LIMIT / 2) -> None:
         """A group of these; None: as patient as is usual."""
-        given = {"port": self._store.port, "name": name, "size": len(members), "patience": patience}
+        given = {"address": self._place.address, "name": name, "size": len(members), "patience": patience}
         self.call(members, "join", [dict(rank=rank, **given) for rank in range(len(members))])
 
     def call(self, members: tuple[int, ...], function: str, keywords: list[dict[str, Any]]) -> list[Any]:

@@ -128,23 +128,3 @@ def test_a_picture_that_cannot_be_encoded_ends_one_play(loop: GameLoop, screens:
     loop.stop()
     assert [str(error) for error in screens.errors] == ["one picture broke"]
     assert went_on() == PLAYERS - 1
-
-
-def test_on_a_cpu_encoding_takes_the_drawing_threads_cores_and_no_more(
-    tiny_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = Engine(tiny_world, device="cpu", dtype=torch.float32)
-    for cores, threads in ((1, 1), (2, 1), (3, 1), (4, 2), (16, 8)):
-        monkeypatch.setattr("dreamcade.engine.engine.cpu_threads", lambda cores=cores: cores)
-        assert engine.encoding_threads == threads
-
-
-def test_on_gpus_a_pipeline_has_their_share_of_the_machines_cores(
-    tiny_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = Engine(tiny_world, device="cpu", dtype=torch.float32)
-    monkeypatch.setattr(engine, "device", torch.device("cuda"))
-    for cores, gpus, threads in ((2, 1, 1), (8, 1, 6), (112, 8, 12), (224, 8, 16), (16, 8, 1)):
-        monkeypatch.setattr("dreamcade.engine.engine.cpu_threads", lambda cores=cores: cores)
-        monkeypatch.setattr(torch.cuda, "device_count", lambda gpus=gpus: gpus)
-        assert engine.encoding_threads == threads

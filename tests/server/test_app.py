@@ -69,6 +69,7 @@ def test_the_clip_of_a_world(client: TestClient) -> None:
 def test_health_counts_the_players(client: TestClient) -> None:
     assert client.get("/api/health").json() == {
         "service": "dreamcade",
+        "status": "ok",
         "protocol": PROTOCOL_VERSION,
         "state": "awake",
         "sessions": 0,

@@ -86,6 +86,8 @@ def test_a_real_world_becomes_a_stage_that_plays(tiny_world: World, tmp_path: Pa
         assert seen[0].shape == (32, 48, 3)
     finally:
         stage.loop.stop()
+        assert stage.close is not None
+        stage.close()
 
 
 def test_a_world_without_starts_cannot_be_played(tiny_world: World, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ import simplejpeg
 from dreamcade.core.types import FrameKind, FrameTiming, Tally
 from dreamcade.dataset.reader import Dataset
 from dreamcade.server.protocol import FrameMessage, pack_frame, unpack_input
+from dreamcade.server.watch import SLOW
 from dreamcade.world import World, shipped_worlds
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
@@ -43,14 +44,25 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
 ]
 Serve = Callable[..., "Server"]
+MAIN = "from dreamcade.cli import main; main()"
+HANGS = """
+import pathlib, time
+from dreamcade.engine.passes import Passes
+compute, sign = Passes.compute, pathlib.Path({sign!r})
+def hang(*asked):
+    while sign.exists():
+        time.sleep(0.01)
+    return compute(*asked)
+Passes.compute = hang
+"""
 
 
 class Server:
-    """`dreamcade play`, or whatever `arguments` say, in a process of its own."""
+    """`dreamcade play`, or whatever `arguments` say, in a process of its own, which runs `code` before."""
 
-    def __init__(self, world: str, port: int, *options: str, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(self, world: str, port: int, *options: str, arguments: tuple[str, ...] = (), code: str = "") -> None:
         self.address = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-c", "from dreamcade.cli import main; main()"]
+        command = [sys.executable, "-c", code + MAIN]
         command += arguments or ("play", world, "--no-browser")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         self.process = subprocess.Popen([*command, "--port", str(port), *options], env=environment)
@@ -140,8 +152,8 @@ def context(browser: Any) -> Iterator[Any]:
 def serve() -> Iterator[Serve]:
     servers: list[Server] = []
 
-    def start(world: str, port: int, *options: str, arguments: tuple[str, ...] = ()) -> Server:
-        servers.append(Server(world, port, *options, arguments=arguments))
+    def start(world: str, port: int, *options: str, arguments: tuple[str, ...] = (), code: str = "") -> Server:
+        servers.append(Server(world, port, *options, arguments=arguments, code=code))
         return servers[-1]
 
     yield start
@@ -400,6 +412,26 @@ def test_a_server_that_falls_silent_is_noticed(serve: Serve, context: Any, toy: 
     finally:
         server.process.send_signal(signal.SIGCONT)
     page.wait("dreamcade.state === 'playing'", 30)
+    assert not page.errors
+
+
+def test_a_world_that_hangs_says_so_for_as_long_as_it_does(
+    serve: Serve, context: Any, toy: str, tmp_path: Path
+) -> None:
+    sign = tmp_path / "sign"
+    server = serve(toy, free_port(), "--kernels", "reference", code=HANGS.format(sign=str(sign))).wait_until_awake()
+    page = Page(context, server.address + "/#/toy/left").wait_for_play()
+    notice = page.page.locator("#notice")
+    assert notice.is_hidden()
+    sign.touch()
+    page.wait("!document.getElementById('notice').hidden")
+    assert notice.inner_text() == SLOW
+    page.page.wait_for_timeout(5500)
+    assert notice.is_visible(), "one line lasts four seconds: it was told again"
+    sign.unlink()
+    tick = page.value("dreamcade.stats.tick")
+    page.wait("document.getElementById('notice').hidden", 3)
+    page.wait(f"dreamcade.state === 'playing' && dreamcade.stats.tick > {tick} + 5")
     assert not page.errors
 
 

@@ -37,7 +37,7 @@ def ablation(
     Example: dreamcade bench ablation racing --data data/racing --plot ladder.png --json ladder.json
     """
     # Imported here: `dreamcade --help` needs neither PyTorch nor a browser.
-    from dreamcade.core.files import atomic_path, expect_writable, write_json
+    from dreamcade.core.files import expect_writable, write_json, write_whole
     from dreamcade.dataset.reader import Dataset
     from dreamcade.engine.engine import Engine
     from dreamcade.evaluation.ladder_table import describe, ladder_table
@@ -58,8 +58,7 @@ def ablation(
     if plot:
         from dreamcade.evaluation.ladder_plot import plot_ladder
 
-        with atomic_path(plot) as temporary:
-            temporary.write_bytes(plot_ladder(figures))
+        write_whole(plot, plot_ladder(figures))
     for line in [*ladder_table(figures), *describe(figures), *_lacking(loaded)]:
         typer.echo(line)
 

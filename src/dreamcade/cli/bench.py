@@ -141,12 +141,11 @@ def latency(
 
 
 def _draw(changes: Changes, figures: dict[str, Any], file: Path) -> None:
-    from dreamcade.core.files import atomic_path
+    from dreamcade.core.files import write_whole
     from dreamcade.evaluation.latency_plot import plot_latency
 
     png = plot_latency(changes, figures["effective_ms"], f"{figures['world']}: where the milliseconds go")
-    with atomic_path(file) as temporary:
-        temporary.write_bytes(png)
+    write_whole(file, png)
 
 
 def _latency_lines(figures: dict[str, Any]) -> list[str]:

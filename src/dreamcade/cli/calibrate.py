@@ -71,11 +71,10 @@ def calibrate(
 
 
 def _draw(found: Calibration, file: Path) -> None:
-    from dreamcade.core.files import atomic_path
+    from dreamcade.core.files import write_whole
     from dreamcade.evaluation.plots import plot_skips
 
-    with atomic_path(file) as temporary:
-        temporary.write_bytes(plot_skips(found.to_json()["tried"], found.budget.psnr))
+    write_whole(file, plot_skips(found.to_json()["tried"], found.budget.psnr))
 
 
 def _print(found: Calibration) -> None:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from dreamcade.cli.options import Device
-from dreamcade.cli.stage_bars import stage_bars
 
 
 def paper(
@@ -47,38 +46,13 @@ def paper(
             shrink=shrink, weights=weights, cache=cache, seconds=seconds, threads=threads, json=json,
         )  # fmt: skip
         return
-    import torch
+    from dreamcade.cli.paper_device import paper_on_device
 
-    from dreamcade.core.device import cpu_threads, expect_compiler, resolve_device
-    from dreamcade.core.files import atomic_path, expect_writable, write_json
-    from dreamcade.evaluation.paper.bench import bench_paper
-    from dreamcade.evaluation.paper.plan import PaperPlan
-    from dreamcade.evaluation.paper.presets import paper_preset
-    from dreamcade.evaluation.paper.table import paper_lines
-
-    for file in filter(None, (json, plot)):
-        expect_writable(file)
-    if plot:  # before the measurement: it needs an extra
-        from dreamcade.evaluation.paper.plot import plot_paper
-    where = resolve_device(device)
-    if compiled and where.type == "cpu":
-        expect_compiler()
-    if where.type == "cuda":
-        torch.cuda.set_device(where)  # streams, graphs and Triton's launches take the current one
-    torch.set_num_threads(threads or cpu_threads())
-    measured = PaperPlan(
-        paper_preset(preset, shrink), attention, decoder, _whole_numbers(steps), weights, cache,
-        seconds, unfused, where.type == "cuda" if compiled is None else compiled,
+    paper_on_device(
+        preset, device, attention=attention, decoder=decoder, steps=_whole_numbers(steps), shrink=shrink,
+        weights=weights, cache=cache, seconds=seconds, unfused=unfused, compiled=compiled, json=json, plot=plot,
+        threads=threads,
     )  # fmt: skip
-    with stage_bars() as progress:
-        figures = bench_paper(measured, where, progress)
-    if json:
-        write_json(json, figures)
-    if plot:
-        with atomic_path(plot) as temporary:
-            temporary.write_bytes(plot_paper(figures))
-    for line in paper_lines(figures):
-        typer.echo(line)
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:

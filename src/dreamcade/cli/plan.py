@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from dreamcade.cluster.devices import DeviceGroup
+    from dreamcade.cluster.report import PlanReport
+    from dreamcade.evaluation.simulation.answer import Answer
 
 
 def plan(
@@ -49,7 +54,7 @@ def plan(
     """
     # Imported here: `dreamcade --help` needs no PyTorch.
     from dreamcade.core.errors import BadInputError
-    from dreamcade.core.files import expect_writable, write_json
+    from dreamcade.core.files import expect_writable, write_json, write_whole
 
     for file in filter(None, (json, plot, simulation_plot)):
         expect_writable(file)
@@ -57,23 +62,15 @@ def plan(
         raise BadInputError(
             "a plan is for one world or one preset: dreamcade plan racing, or dreamcade plan --preset paper-racing"
         )
-    from dreamcade.cluster.devices import KINDS, read_kinds, with_host_cores
-    from dreamcade.cluster.own_devices import asked_devices
-
-    there = asked_devices(devices, KINDS if device_kinds is None else read_kinds(device_kinds))
-    if host_cores is not None:
-        there = with_host_cores(there, host_cores)
     if plot:
         from dreamcade.evaluation.plan_plot import plot_plan  # before anything is counted: it needs an extra
     from dreamcade.cluster.report import report
     from dreamcade.evaluation.paper.presets import paper_preset
     from dreamcade.evaluation.plan_subject import plan_subject
-    from dreamcade.evaluation.plan_table import plan_lines
 
+    there = _devices_there(devices, device_kinds, host_cores)
     name = world or paper_preset(preset or "").name
-    subject = plan_subject(
-        name, there, calibration, steps=steps, attention=attention, decoder=decoder, skip=skip
-    )  # fmt: skip
+    subject = plan_subject(name, there, calibration, steps=steps, attention=attention, decoder=decoder, skip=skip)
     asked = report(subject.workload, there, subject.calibration, players=players, latency_ms=latency, decoding=decoding)
     asked.notes.extend(subject.notes(asked.plans))
     answer = None
@@ -82,24 +79,34 @@ def plan(
 
         answer = simulate_report(
             asked, world, seconds=seconds, seed=seed, prices=price or [], misses=misses, losses_a_day=losses
-        )  # fmt: skip
+        )
     if json:
         write_json(json, asked.to_json() if answer is None else {**asked.to_json(), "simulation": answer.to_json()})
     if plot:
-        _write(plot, plot_plan(asked, decoding, subject.published))
-    for line in plan_lines(asked, top):
-        typer.echo(line)
+        write_whole(plot, plot_plan(asked, decoding, subject.published))
+    _tell(asked, top, answer, simulation_plot)
+
+
+def _devices_there(text: str, kinds: Path | None, host_cores: float | None) -> tuple[DeviceGroup, ...]:
+    """What `--devices` names, among the known kinds or one's own."""
+    from dreamcade.cluster.devices import KINDS, read_kinds, with_host_cores
+    from dreamcade.cluster.own_devices import asked_devices
+
+    there = asked_devices(text, KINDS if kinds is None else read_kinds(kinds))
+    return there if host_cores is None else with_host_cores(there, host_cores)
+
+
+def _tell(asked: PlanReport, top: int, answer: Answer | None, simulation_plot: Path | None) -> None:
+    """Prints the plans, then what a simulation says, where there was one; and draws that."""
+    from dreamcade.core.files import write_whole
+    from dreamcade.evaluation.plan_table import plan_lines
+
+    lines = plan_lines(asked, top)
     if answer is not None:
         from dreamcade.cli.simulate import simulated_lines, simulation_png
 
         if simulation_plot:
-            _write(simulation_plot, simulation_png(answer))
-        for line in ("", *simulated_lines(answer)):
-            typer.echo(line)
-
-
-def _write(file: Path, png: bytes) -> None:
-    from dreamcade.core.files import atomic_path
-
-    with atomic_path(file) as temporary:
-        temporary.write_bytes(png)
+            write_whole(simulation_plot, simulation_png(answer))
+        lines = [*lines, "", *simulated_lines(answer)]
+    for line in lines:
+        typer.echo(line)

@@ -26,7 +26,7 @@ def roofline(
     Example: dreamcade bench roofline racing --plot roofline.png --json roofline.json
     """
     # Imported here: `dreamcade --help` needs no PyTorch.
-    from dreamcade.core.files import atomic_path, expect_writable, write_json
+    from dreamcade.core.files import expect_writable, write_json, write_whole
     from dreamcade.evaluation.roofline_measure import measure_roofline
     from dreamcade.evaluation.roofline_stages import stages_of
     from dreamcade.evaluation.roofline_table import roofline_lines
@@ -50,7 +50,6 @@ def roofline(
     if json:
         write_json(json, found.to_json())
     if plot:
-        with atomic_path(plot) as temporary:
-            temporary.write_bytes(plot_roofline(found))
+        write_whole(plot, plot_roofline(found))
     for line in roofline_lines(found, top):
         typer.echo(line)

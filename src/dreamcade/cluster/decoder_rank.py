@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from dreamcade.cluster.process_group import MEETING, Group
+from dreamcade.cluster.meeting_place import MEETING
+from dreamcade.cluster.process_group import Group
 from dreamcade.cluster.strips import strips_of
 from dreamcade.codec import Codec
 from dreamcade.codec.convolutional import ConvolutionalDecoder, to_pixels

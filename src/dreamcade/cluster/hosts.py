@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dreamcade.cluster.lifeline import Starter
+
 
 @dataclass(frozen=True, slots=True)
 class Errand:
@@ -54,16 +56,11 @@ class Hosts(Protocol):
 
 
 class LocalHost:
-    """A child process."""
+    """A child process, started by a thread that lasts: it ends with that."""
 
-    def __init__(self, errand: Errand) -> None:
+    def __init__(self, errand: Errand, starter: Starter) -> None:
         self._errand = errand
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "dreamcade.cluster.errand", errand.entry],
-            stdin=subprocess.PIPE,
-            env={**os.environ, **errand.environment},
-            start_new_session=True,  # Ctrl-C is for the parent, which ends its children itself
-        )
+        self._process = starter.start(lambda: _child(errand))
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended already, which `is_alive` tells
             self._process.stdin.write(json.dumps(dict(errand.arguments)).encode() + b"\n")
@@ -88,14 +85,24 @@ class LocalHost:
                 self._process.stdin.close()
 
 
+def _child(errand: Errand) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "dreamcade.cluster.errand", errand.entry],
+        stdin=subprocess.PIPE,
+        env={**os.environ, **errand.environment},
+        start_new_session=True,  # Ctrl-C is for the parent, which ends its children itself
+    )
+
+
 class LocalHosts:
     """Processes on this machine."""
 
     def __init__(self) -> None:
         self._started: list[LocalHost] = []
+        self._starter = Starter()
 
     def start(self, errand: Errand) -> Host:
-        host = LocalHost(errand)
+        host = LocalHost(errand, self._starter)
         self._started = [*(h for h in self._started if h.is_alive()), host]
         return host
 
@@ -103,3 +110,4 @@ class LocalHosts:
         for host in self._started:
             host.kill()
         self._started = []
+        self._starter.stop()

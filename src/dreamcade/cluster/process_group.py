@@ -16,28 +16,13 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
+from torch._C._distributed_c10d import PrefixStore, Store
 
+from dreamcade.cluster.meeting_place import MEETING
 from dreamcade.core.errors import BadInputError, RankLostError
 
 PATIENCE = 0.8
 """Seconds for one exchange: what hangs is noticed within a second."""
-MEETING = 30.0
-"""Seconds for all ranks to come to a new group: some may still be loading."""
-
-
-def meeting_place(host: str, port: int = 0, *, master: bool) -> TCPStore:
-    """Where ranks find each other. The master (rank 0's process) holds it, at the `port` that it then has where 0 is
-    asked for; the others give that one.
-
-    A connection serves one thread: who waits at it holds it. Make it when a process starts, for all groups that this
-    will ever join; on some machines one in a few dozen takes five seconds (PyTorch's, not the network's).
-    """
-    timeout = timedelta(seconds=MEETING)
-    try:
-        return TCPStore(host, port, None, master, timeout, wait_for_workers=False)
-    except (dist.DistError, RuntimeError) as error:
-        raise BadInputError(f"no meeting place at {host}:{port} ({_first_line(error)}); is rank 0 running?") from error
 
 
 class Group:
@@ -56,8 +41,8 @@ class Group:
         cls, store: Store, name: str, rank: int, size: int, *, host: str = "127.0.0.1",
         device: torch.device | str = "cpu", meeting: float = MEETING, patience: float = PATIENCE,
     ) -> Group:  # fmt: skip
-        """All ranks of a group give the same `name`, which no group before had at this store. `host`: this machine's
-        address as the others reach it.
+        """All ranks of a group give the same `name`, which no group before had at this store (`meeting_place.py`).
+        `host`: this machine's address as the others reach it.
 
         Raises `RankLostError` where not all have come after `meeting` seconds.
         """

@@ -11,15 +11,14 @@ import logging
 import os
 import platform
 import socket
-import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from dreamcade.cluster.ray_messages import keep_deaths_back, quiet
 from dreamcade.cluster.wire import PROTOCOL
 from dreamcade.core.errors import BadInputError, MissingExtraError, WorldError
 
@@ -74,7 +73,7 @@ class RayCluster:
             _start(cpus)
             return cls(HERE)
         _expect_answer(address)
-        with _quiet():
+        with quiet():
             _bounded(lambda: _init(address=address), f"the Ray cluster at {address}")
         from ray._private.services import get_node_ip_address
 
@@ -209,23 +208,8 @@ def _start(cpus: int | None) -> None:
 def _init(**options: Any) -> None:
     import ray
 
+    keep_deaths_back()
     ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR, **options)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """What goes wrong, we say in one line. Ray's C++ says more on standard error, and takes no setting before it has
-    joined: until then that goes nowhere."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _bounded(join: Any, what: str) -> None:

@@ -101,3 +101,9 @@ def write_json(path: Path, data: Any) -> None:
     """Writes `data` as indented JSON, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes `data`, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)

@@ -11,39 +11,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dreamcade.cluster.encoding import encoding_threads
 from dreamcade.cluster.hosts import Hosts, LocalHosts
-from dreamcade.cluster.layout import Decoding, Layout
+from dreamcade.cluster.layout import Layout
 from dreamcade.cluster.plan import Plan
-from dreamcade.cluster.process_group import meeting_place
-from dreamcade.core.device import cpu_threads, fast_dtype, keep_freed_memory, resolve_device
+from dreamcade.core.device import fast_dtype, keep_freed_memory, resolve_device
 from dreamcade.core.errors import BadInputError
 from dreamcade.core.types import ActionVector, Frame
+from dreamcade.engine.cores import Cores
 from dreamcade.engine.decider import Limits
-from dreamcade.engine.executors import Executor
-from dreamcade.engine.executors.groups import Groups
-from dreamcade.engine.executors.part import Part
-from dreamcade.engine.executors.spread import Setting, SpreadExecutor
 from dreamcade.engine.home import Home
 from dreamcade.engine.journal import Journal, check_journal
 from dreamcade.engine.notices import Notices
-from dreamcade.engine.opening import ImageLike, Opening, encode_action, open_frames, open_image, open_start
+from dreamcade.engine.opening import ImageLike, Opening, encode_action, open_from
 from dreamcade.engine.passes import Passes
 from dreamcade.engine.progress import SPREAD_PATIENCE, Progress
 from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.session import Session, check_seed
 from dreamcade.engine.snapshot import check_world, unpack
-from dreamcade.engine.spreading import (
-    AUTO,
-    Devices,
-    Replan,
-    choose_layout,
-    expect_memory,
-    expect_shares,
-    folder_of,
-    name_devices,
-    planner_of,
-)
+from dreamcade.engine.spreading import Devices, choose_layout, expect_shares, name_devices, planned
+from dreamcade.engine.workers import take_on
 from dreamcade.kernels.names import Kernels
 from dreamcade.world.aside import aside
 from dreamcade.world.world import World
@@ -68,22 +54,15 @@ class Engine:
     """
 
     def __init__(
-        self,
-        world: World,
-        device: str = "auto",
-        sampling_steps: int | None = None,
-        dtype: torch.dtype | None = None,
-        kernels: str = "auto",
-        devices: Devices | None = None,
-        plan: Plan | Layout | str | None = None,
-        hosts: Hosts | None = None,
-        replace: bool = True,
-    ) -> None:
+        self, world: World, device: str = "auto", sampling_steps: int | None = None, dtype: torch.dtype | None = None,
+        kernels: str = "auto", devices: Devices | None = None, plan: Plan | Layout | str | None = None,
+        hosts: Hosts | None = None, replace: bool = True,
+    ) -> None:  # fmt: skip
         if sampling_steps is not None and sampling_steps < 1:
             raise BadInputError(f"sampling_steps must be at least 1; got {sampling_steps}")
         self.world = world
         names = (device,) if devices is None else name_devices(devices)
-        self._replan, layout = self._planned(plan, names, sampling_steps or world.manifest.sampling_steps)
+        replan, layout = planned(world, plan, names, sampling_steps or world.manifest.sampling_steps)
         self.layout = choose_layout(len(names), layout)
         expect_shares(world, self.layout)
         self.device = resolve_device(names[0])
@@ -91,7 +70,7 @@ class Engine:
         self.sampling_steps = sampling_steps or world.manifest.sampling_steps
         if self.device.type == "cpu":
             keep_freed_memory()
-        self._share = 1 if self.layout.shared else self.layout.pipeline_devices
+        self._cores = Cores(self.device, self.layout)
         self.use_all_cores()
         self.kernels = Kernels.named(kernels)
         self.passes = aside(lambda: Passes(world, self.device, self.dtype, self.sampling_steps, self.kernels))
@@ -100,7 +79,11 @@ class Engine:
         self.progress = Progress() if self.layout.shared else Progress(SPREAD_PATIENCE)
         self._closing = contextlib.ExitStack()
         if not self.layout.shared:
-            self._spread(names[1 : self.layout.pipeline_devices], hosts or LocalHosts(), replace)
+            workers = names[1 : self.layout.pipeline_devices]
+            self._closing = take_on(
+                world, self.passes, self.dtype, self.layout, workers, hosts or LocalHosts(),
+                threads=self._cores.each(1), replace=replace, replan=replan, tell=self.notices.tell,
+            )  # fmt: skip
 
     def __enter__(self) -> Self:
         return self
@@ -113,46 +96,6 @@ class Engine:
         on its own device. Closing twice is fine."""
         self._closing.close()
 
-    def _spread(self, workers: Sequence[str], hosts: Hosts, replace: bool) -> None:
-        expect_memory(self.world, workers)
-        own = self.passes.executor
-        with contextlib.ExitStack() as closing:
-            groups, store = self._groups()
-            shape = self.world.codec.config.latent_shape
-            example = torch.zeros(1, *shape, dtype=self.passes.dtype, device=self.device)
-            setting = Setting(
-                str(closing.enter_context(folder_of(self.world))), self.world.identity, tuple(workers),
-                str(self.dtype).removeprefix("torch."), own.kernels.value, self.sampling_steps, self._cores(1), replace,
-                store,
-            )  # fmt: skip
-            spread = SpreadExecutor(own, self.layout, setting, hosts, self.notices.tell, self._replan, groups, example)
-            closing.callback(spread.close)
-            self.passes.executor = spread
-            closing.callback(self._be_alone, own)
-            self._closing = closing.pop_all()
-
-    def _planned(
-        self, plan: Plan | Layout | str | None, names: Sequence[str], steps: int
-    ) -> tuple[Replan | None, Layout | None]:
-        if isinstance(plan, str):
-            if plan != AUTO:
-                raise BadInputError(f"a plan is a Plan, a Layout or 'auto'; got {plan!r}; read a file with read_plan")
-            replan = planner_of(self.world, names, steps)
-            return replan, replan(len(names))
-        return None, plan.layout if isinstance(plan, Plan) else plan
-
-    def _be_alone(self, own: Executor) -> None:
-        self.passes.executor = own
-
-    def _groups(self) -> tuple[Groups | None, str]:
-        """What forms groups, and where their ranks meet; nothing where the layout has none."""
-        fixed = self.layout.dit_devices == 1 and self.layout.decoding != Decoding.SPATIAL
-        if fixed and self._replan is None:
-            return None, ""
-        store = meeting_place("127.0.0.1", master=True)
-        part = Part(self.passes.dynamics, self.passes.codec, store)
-        return Groups(part, self.passes.dynamics.config.tokens), f"127.0.0.1:{store.port}"
-
     @property
     def lanes(self) -> int:
         """How many frames can be drawn at once."""
@@ -160,12 +103,8 @@ class Engine:
 
     @property
     def encoding_threads(self) -> int:
-        """How many pictures may be encoded at once. A GPU's pipeline has its devices' share of this machine's cores for
-        that; on a CPU, as many as the drawing thread computes with, and it waits meanwhile: others are at work."""
-        if self.device.type != "cpu":
-            there = torch.cuda.device_count()
-            return encoding_threads(cpu_threads() * min(self.layout.pipeline_devices, there) / there)
-        return self._cores(2) if self.layout.shared else 1
+        """How many pictures may be encoded at once."""
+        return self._cores.encoding_threads
 
     @property
     def path(self) -> str:
@@ -174,20 +113,11 @@ class Engine:
 
     def use_all_cores(self) -> None:
         """Sets PyTorch's threads for a CPU engine; part of the setting belongs to the calling thread."""
-        self._use_cores(self._cores(1))
+        self._cores.use_all()
 
     def share_cores(self) -> None:
-        """The same for each of two threads that compute at once: half the cores, at least one. Where others draw, only
-        one thread here computes."""
-        self._use_cores(self._cores(2 if self.layout.shared else 1))
-
-    def _cores(self, threads: int) -> int:
-        """Cores for each of so many threads in each process of this engine."""
-        return max(1, cpu_threads() // (threads * self._share))
-
-    def _use_cores(self, count: int) -> None:
-        if self.device.type == "cpu":
-            torch.set_num_threads(count)
+        """The same for each of two threads that compute at once."""
+        self._cores.share()
 
     def open_session(
         self,
@@ -202,7 +132,7 @@ class Engine:
         check_seed(seed)
 
         def open_session() -> Session:
-            opening = self._opening(start, frames, actions, image)
+            opening = open_from(self.world, start, frames, actions, image)
             return self._admit(lambda row: Session(self, row, int(seed), opening))
 
         return self.home.run(open_session, once=True)
@@ -365,13 +295,3 @@ class Engine:
         for proposal in proposals:
             proposal.session.committed(proposal)
         return dreamed
-
-    def _opening(self, start: str | int | None, frames: Any, actions: Any, image: ImageLike | None) -> Opening:
-        given = [name for name, value in (("start", start), ("frames", frames), ("image", image)) if value is not None]
-        if len(given) > 1:
-            raise BadInputError(f"a session opens from one thing; got {' and '.join(given)}")
-        if actions is not None and frames is None:
-            raise BadInputError("actions go with frames: give frames= too")
-        if frames is not None:
-            return open_frames(self.world, frames, actions)
-        return open_start(self.world, start) if image is None else open_image(self.world, image)

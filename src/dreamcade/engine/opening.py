@@ -35,6 +35,18 @@ class Opening:
     start: str | None = None
 
 
+def open_from(world: World, start: str | int | None, frames: Any, actions: Any, image: ImageLike | None) -> Opening:
+    """From the one thing that is given; nothing: the first start. Raises `BadInputError` for several."""
+    given = [name for name, value in (("start", start), ("frames", frames), ("image", image)) if value is not None]
+    if len(given) > 1:
+        raise BadInputError(f"a session opens from one thing; got {' and '.join(given)}")
+    if actions is not None and frames is None:
+        raise BadInputError("actions go with frames: give frames= too")
+    if frames is not None:
+        return open_frames(world, frames, actions)
+    return open_start(world, start) if image is None else open_image(world, image)
+
+
 def open_start(world: World, start: str | int | None) -> Opening:
     """A start by name or number (none: the first)."""
     found = world.start(start)

@@ -14,6 +14,7 @@ import torch
 
 from dreamcade.cluster.devices import KINDS, DeviceGroup
 from dreamcade.cluster.layout import Decoding, Layout
+from dreamcade.cluster.plan import Plan
 from dreamcade.cluster.planner import plan
 from dreamcade.cluster.world_workload import world_workload
 from dreamcade.core.device import cpu_threads, resolve_device
@@ -62,6 +63,18 @@ def _expect_count(kind: str, count: int) -> None:
         why = f"there are {there} CUDA devices" if kind == "cuda" else f"{cpu_threads()} cores gain nothing from more"
         what = f"at most {there}" if there else "cpu:N"
         raise BadInputError(f"{count} devices of kind {kind} were asked for and {why}; use {what}")
+
+
+def planned(
+    world: World, asked: Plan | Layout | str | None, devices: Sequence[str], steps: int
+) -> tuple[Replan | None, Layout | None]:
+    """What plans for so many of `devices`, where the planner is asked; and the layout, where there is a plan."""
+    if isinstance(asked, str):
+        if asked != AUTO:
+            raise BadInputError(f"a plan is a Plan, a Layout or 'auto'; got {asked!r}; read a file with read_plan")
+        replan = planner_of(world, devices, steps)
+        return replan, replan(len(devices))
+    return None, asked.layout if isinstance(asked, Plan) else asked
 
 
 def planner_of(world: World, devices: Sequence[str], steps: int) -> Replan:

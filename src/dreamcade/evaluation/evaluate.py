@@ -18,7 +18,7 @@ from dreamcade.core.errors import (
     MissingExtraError,
     UnknownNameError,
 )
-from dreamcade.core.files import atomic_path, expect_writable, write_json
+from dreamcade.core.files import expect_writable, write_json, write_whole
 from dreamcade.dataset.reader import Dataset
 from dreamcade.engine.engine import Engine
 from dreamcade.evaluation.axis import Axis, number
@@ -238,8 +238,7 @@ def _write(folder: Path, figures: Mapping[str, Any], axes: Sequence[Axis]) -> No
         save_picture(sheet, folder / f"strip-{i}.png")
     for axis in axes:
         for file, data in axis.files.items():
-            with atomic_path(folder / file) as temporary:
-                temporary.write_bytes(data)
+            write_whole(folder / file, data)
     write_json(folder / "figures.json", figures)
     write_report(folder / "report.html", figures, axes)
 

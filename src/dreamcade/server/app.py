@@ -60,16 +60,20 @@ class Floor:
         return Response(data, media_type="image/webp")
 
     async def health(self, request: Request) -> Response:
-        worlds = await to_thread.run_sync(self.arcade.status)
+        """Status 503 where a world hangs, so that whoever looks after this server can restart it."""
+        worlds, hanging = await to_thread.run_sync(lambda: (self.arcade.status(), self.arcade.hanging()))
         return JSONResponse(
             {
                 "service": "dreamcade",
+                "status": "hangs" if hanging else "ok",
                 "protocol": PROTOCOL_VERSION,
                 "state": self.arcade.state,
                 "sessions": self.playing,
                 "max_sessions": self.limits.max_sessions,
                 **({"worlds": worlds} if worlds else {}),
-            }
+                **({"hangs": hanging} if hanging else {}),
+            },
+            status_code=503 if hanging else 200,
         )
 
     async def play(self, websocket: WebSocket) -> None:

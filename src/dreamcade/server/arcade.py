@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -13,6 +14,9 @@ from dreamcade.core.errors import DreamcadeError, UnknownNameError, WorldError
 if TYPE_CHECKING:
     from dreamcade.cluster.layout import Layout
     from dreamcade.server.stage import Stage, StageWorld
+
+END_SECONDS = 5.0
+"""For all game loops to end: a tick takes a fraction of a second, a first one, which compiles, a few."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +55,19 @@ class Arcade:
         threading.Thread(target=self._wake, name="dreamcade-wake", daemon=True).start()
 
     def close(self) -> None:
-        """Stops every game loop."""
+        """Stops every game loop; what hangs is left behind."""
         with self._changed:
             self._closing = True
             stages = list(self._stages.values())
             self._changed.notify_all()
-        for stage in stages:
-            _end(stage)
+        ending = [threading.Thread(target=_end, args=[stage], name="dreamcade-end", daemon=True) for stage in stages]
+        for thread in ending:
+            thread.start()
+        deadline = time.monotonic() + END_SECONDS
+        for thread in ending:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in ending):
+            logger.warning("a world has not ended within %g s; it ends with this process", END_SECONDS)
 
     def stage(self, name: str, timeout: float = 120.0) -> Stage:
         """Blocks until the world `name` is awake. Raises `WorldError` or `UnknownNameError` when it never will be."""
@@ -88,6 +98,13 @@ class Arcade:
         with self._changed:
             stages = dict(self._stages)
         return {name: dict(stage.status()) for name, stage in stages.items() if stage.status is not None}
+
+    def hanging(self) -> dict[str, str]:
+        """Of each world that hangs, what does."""
+        with self._changed:
+            stages = dict(self._stages)
+        told = {name: stage.hangs() for name, stage in stages.items() if stage.hangs is not None}
+        return {name: what for name, what in told.items() if what}
 
     def thumbnail(self, world: str, start: str) -> bytes | None:
         """The JPEG of one start, or None where there is none."""
@@ -187,6 +204,7 @@ def load_stage(
     from dreamcade.engine.runner import GameLoop
     from dreamcade.server.encoding import encode_jpeg
     from dreamcade.server.stage import Stage
+    from dreamcade.server.watch import Watch
     from dreamcade.world.world import World
 
     world = World.load(name)
@@ -200,4 +218,11 @@ def load_stage(
     session.close()
     loop = GameLoop(engine, encode=encode_jpeg, pipeline=pipeline)
     loop.start()
-    return Stage(world, engine, loop, engine.path, close=engine.close)
+    watch = Watch(engine.progress, engine.notices.tell)
+    watch.start()
+
+    def close() -> None:
+        watch.stop()
+        engine.close()
+
+    return Stage(world, engine, loop, engine.path, close, hangs=watch.hangs)

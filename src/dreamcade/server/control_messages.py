@@ -103,7 +103,8 @@ class Modes:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that the player should know while play goes on: devices were lost, or are back."""
+    """Something that the player should know while play goes on: devices were lost, or are back. An empty text takes
+    back what was said before."""
 
     type: ClassVar[str] = "notice"
     text: str

@@ -69,6 +69,8 @@ def _is_dreamcade(host: str, port: int) -> bool:
     try:
         with urllib.request.urlopen(f"{address_of(host, port)}/api/health", timeout=0.5) as answer:
             return bool(json.load(answer).get("service") == "dreamcade")
+    except urllib.error.HTTPError as error:  # it is not well, but there
+        return b'"dreamcade"' in error.read()
     except (urllib.error.URLError, OSError, ValueError, AttributeError):
         return False
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
-from dreamcade.core.controls import Controls
-from dreamcade.core.errors import GameError, UnknownNameError
+from dreamcade.core.errors import GameError
 from dreamcade.core.types import ActionVector, FrameTiming, Pixels
 from dreamcade.dataset.format import EpisodeInfo
 from dreamcade.dataset.writer import DatasetWriter, write_episode
@@ -24,64 +22,17 @@ from dreamcade.engine.mailbox import Input, Mailbox
 from dreamcade.games.base import Game
 from dreamcade.games.recorder import Moment
 from dreamcade.server.encoding import encode_jpeg
+from dreamcade.server.game_world import GameManifest, GameStart, GameWorld
 from dreamcade.server.stage import OnError, OnNotice, Sink, Stage, WithoutModes
 
 SHORTEST_SECONDS = 2.0
 """A play that ends sooner is not kept: a page that was reloaded, a start that was not meant."""
-START = "start"
 
 logger = logging.getLogger(__name__)
 
 
 class _TooShort(Exception):
     """The play is over before it was worth keeping."""
-
-
-@dataclass(frozen=True, slots=True)
-class GameStart:
-    """The game's own beginning."""
-
-    thumbnail: bytes
-    name: str = START
-    title: str = "Play the real game"
-
-
-@dataclass(frozen=True, slots=True)
-class GameManifest:
-    """What the gallery tells about a real game."""
-
-    name: str
-    title: str
-    description: str
-    game: str
-    controls: Controls
-    frame_size: tuple[int, int]
-    tick_rate: float
-    sampling_steps: int = 0
-    card: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class GameWorld:
-    """A real game where the page expects a world."""
-
-    manifest: GameManifest
-    starts: tuple[GameStart, ...]
-    clip: bytes | None = None
-
-    @property
-    def controls(self) -> Controls:
-        return self.manifest.controls
-
-    @property
-    def tick_rate(self) -> float:
-        return self.manifest.tick_rate
-
-    def start(self, name: str | None) -> GameStart:
-        """The only one. Raises `UnknownNameError` for another name."""
-        if name not in (None, START):
-            raise UnknownNameError("start", str(name), [START])
-        return self.starts[0]
 
 
 @dataclass(slots=True)

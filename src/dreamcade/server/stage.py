@@ -144,3 +144,5 @@ class Stage:
     """Ends what the engine has started elsewhere, once the loop has stopped."""
     status: Callable[[], Mapping[str, Any]] | None = None
     """Where everything is, where there is more to tell than that it plays; for the health page."""
+    hangs: Callable[[], str] | None = None
+    """What has not ended for long; empty while play goes on."""

@@ -7,8 +7,6 @@ back to full frames, on crops of fewer of them: pixels, edges, and what an eye w
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +23,10 @@ from dreamcade.core.errors import CheckpointError
 from dreamcade.core.types import Pixels
 from dreamcade.evaluation.lpips import LPIPS
 from dreamcade.evaluation.machine import machine_name
-from dreamcade.training.checkpoint import load_training, save_training, saved_when_interrupted
+from dreamcade.training.checkpoint import load_training, save_training
 from dreamcade.training.frame_pool import crop, draw_corners
+from dreamcade.training.loop import Report, train_until
 from dreamcade.training.picture_store import PictureEpisode, colours, draw_pictures, pool_on
-from dreamcade.training.progress import keep_figures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.throughput import Throughput
 from dreamcade.training.workers import Workers
@@ -166,31 +164,17 @@ class CodecTrainer:
         facts = load_training(self.checkpoint, self.codec, self.averages, self.optimizer, self.device)
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
 
-    def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
+    def run(self, report: Report) -> None:
         """Trains until `settings.steps`; `report(step, figures)` is called after every step. Stopped by Ctrl-C, it
         saves first."""
         self.workers.share(self.codec)
         torch.manual_seed(self.settings.seed + self.step * self.workers.count + self.workers.rank)
-        with saved_when_interrupted(self.save):
-            self._run(report)
-
-    def _run(self, report: Callable[[int, dict[str, float]], None]) -> None:
         rng = np.random.default_rng([self.settings.seed, self.step, self.workers.rank])
-        while self.step < self.settings.steps:
-            began = time.perf_counter()
-            figures = self._train_step(rng)
-            self.step += 1
-            took = time.perf_counter() - began
-            self.seconds += took
-            self.throughput.add(self.settings.batch * self.workers.count, took)
-            if self.step % self.settings.check_every == 0 or self.step == self.settings.steps:
-                self.save()
-                if self.workers.leads:
-                    held_out = self.held_out_figures() | self.throughput.take()
-                    keep_figures(self.folder / "codec.figures.jsonl", self.step, self.seconds, held_out)
-                    figures |= held_out
-                self.workers.wait()
-            report(self.step, figures)
+        every = self.settings.check_every
+        train_until(
+            self, self.settings.steps, lambda: self._train_step(rng), report, batch=self.settings.batch,
+            check_every=every, save_every=every, figures=self.folder / "codec.figures.jsonl",
+        )  # fmt: skip
 
     def _train_step(self, rng: np.random.Generator) -> dict[str, float]:
         settings, first = self.settings, self.settings.first_stage

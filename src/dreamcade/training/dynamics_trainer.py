@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,12 @@ from dreamcade.core.errors import BadInputError, CheckpointError
 from dreamcade.dynamics import Dynamics, DynamicsConfig
 from dreamcade.evaluation.machine import machine_name
 from dreamcade.training.beginning import history
-from dreamcade.training.checkpoint import load_training, save_training, saved_when_interrupted
+from dreamcade.training.checkpoint import load_training, save_training
 from dreamcade.training.dynamics_loss import channel_importance, draw_levels, dynamics_loss, motion_loss
 from dreamcade.training.latent_pool import LatentPool
 from dreamcade.training.latent_store import LatentEpisode, expect_encoder, fingerprint
+from dreamcade.training.loop import Report, train_until
 from dreamcade.training.movement_fit import fit_movement
-from dreamcade.training.progress import keep_figures
 from dreamcade.training.rolled_out import held_out_figures
 from dreamcade.training.schedule import AveragedWeights, learning_rate
 from dreamcade.training.streams import Streams
@@ -131,33 +130,18 @@ class DynamicsTrainer:
         fit_movement(self.model, self.codec, sample, self.train, self.settings.seed)
         self.averages = AveragedWeights(self.model)
 
-    def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
+    def run(self, report: Report) -> None:
         """Trains until `settings.steps`; `report(step, figures)` is called after every step. Stopped by Ctrl-C, it
         saves first."""
         self.workers.share(self.model)
-        with saved_when_interrupted(self.save):
-            self._run(report)
-
-    def _run(self, report: Callable[[int, dict[str, float]], None]) -> None:
         streams, pool = Streams.empty(self.model, self.settings.batch), LatentPool.of(self.train, self.device)
         torch.manual_seed(self.settings.seed + self.step * self.workers.count + self.workers.rank)
         rng = np.random.default_rng([self.settings.seed, self.step, self.workers.rank])
-        while self.step < self.settings.steps:
-            began = time.perf_counter()
-            figures = self._train_step(streams, pool, rng)
-            self.step += 1
-            took = time.perf_counter() - began
-            self.seconds += took
-            self.throughput.add(self.settings.batch * self.workers.count, took)
-            if self.step % self.settings.save_every == 0 or self.step == self.settings.steps:
-                self.save()
-            if self.step % self.settings.check_every == 0 or self.step == self.settings.steps:
-                if self.workers.leads:
-                    held_out = self._check() | self.throughput.take()
-                    keep_figures(self.folder / "dynamics.figures.jsonl", self.step, self.seconds, held_out)
-                    figures |= held_out
-                self.workers.wait()
-            report(self.step, figures)
+        train_until(
+            self, self.settings.steps, lambda: self._train_step(streams, pool, rng), report, batch=self.settings.batch,
+            check_every=self.settings.check_every, save_every=self.settings.save_every,
+            figures=self.folder / "dynamics.figures.jsonl",
+        )  # fmt: skip
 
     def _train_step(self, streams: Streams, pool: LatentPool, rng: np.random.Generator) -> dict[str, float]:
         streams.restart_finished(self.model, pool, self.settings.longest(self.step), rng)
@@ -217,7 +201,8 @@ class DynamicsTrainer:
             own = self.model.sample(streams.context(self.model, actions).rows(count), noise)
         return torch.cat([own.float(), made[count:]])
 
-    def _check(self) -> dict[str, float]:
+    def held_out_figures(self) -> dict[str, float]:
+        """Of the averaged model, on held-out play; a strip of pictures goes beside the checkpoint."""
         model = self.averaged_model()
         strip = self.folder / "strips" / f"{self.step:06d}.png"
         return held_out_figures(model, self.codec, self.heldout, strip)

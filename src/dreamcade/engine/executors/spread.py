@@ -49,7 +49,7 @@ class Setting:
     threads: int
     replace: bool = True
     store: str = ""
-    """Where groups meet, host:port; none: there are no groups."""
+    """Where groups meet; none: there are no groups."""
 
     def errand(self, place: int, connect: Mapping[str, Any]) -> Errand:
         """As `Crew` wants it."""

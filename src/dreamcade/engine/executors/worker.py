@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from dreamcade.cluster.meeting_place import meet_at
 from dreamcade.cluster.payload import describe, raw, read_tensors
-from dreamcade.cluster.process_group import meeting_place
 from dreamcade.cluster.wire import Message
 from dreamcade.cluster.worker import Answer, Command, work
 from dreamcade.core.device import keep_freed_memory, resolve_device
@@ -33,7 +33,7 @@ def run(
     threads: int, store: str,
 ) -> None:  # fmt: skip
     """The errand of `engine/executors/spread.py`. `world` is a folder, `identity` what must be in it; `kernels` and
-    `dtype` are those of the engine; `store` is where groups meet (host:port; none: it will be in no group)."""
+    `dtype` are those of the engine; `store` is where groups meet (none: it will be in no group)."""
     work(address, name, token, lambda: _prepare(world, identity, device, dtype, kernels, steps, threads, store))
 
 
@@ -78,8 +78,7 @@ class Helper:
         self._executor: Executor = choose_executor(dynamics, codec, dtype, kernels, steps)
         self._part: Part | None = None
         if store:
-            host, _, port = store.rpartition(":")
-            self._part = Part(dynamics, codec, meeting_place(host, int(port), master=False))
+            self._part = Part(dynamics, codec, meet_at(store))
 
     def warm_up(self) -> float:
         """Draws pictures of nothing: what is compiled or captured, is so before anybody waits. Returns the milliseconds

@@ -12,13 +12,14 @@ from math import ceil
 from random import Random
 
 from dreamcade.engine.clock import FixedRateClock
-from dreamcade.engine.decider import Decision, Idle, Situation, decide
+from dreamcade.engine.decider import Idle, decide
 from dreamcade.engine.schedule import Schedule, drawing_room, is_surprised, needs_loop
 from dreamcade.evaluation.simulation.agenda import Agenda
 from dreamcade.evaluation.simulation.device import Device
 from dreamcade.evaluation.simulation.drawing import Drawer
 from dreamcade.evaluation.simulation.play import Draft, Job, Play
 from dreamcade.evaluation.simulation.service import Service
+from dreamcade.evaluation.simulation.ticks import Take, count_tick, deliver, take_tick
 
 TURN = 1e-4
 """Seconds from one look of the loop to the next, at least: where something is due that nobody takes, it looks again."""
@@ -33,17 +34,6 @@ class Pass:
     ends: float
     planned: dict[Play, int]
     of_come: bool = False
-
-
-@dataclass(slots=True)
-class Take:
-    """A play's tick: the input that it took, the draft that it delivers, and how many guesses there were."""
-
-    play: Play
-    sequence: int
-    draft: Draft | None
-    guesses: int
-    extrapolated: bool = False
 
 
 class Replica:
@@ -245,7 +235,10 @@ class Replica:
 
     def _tick(self, due: Sequence[Play], now: float) -> None:
         """As `Director.tick`: what must be computed is one batch."""
-        takes = [self._take(play, now) for play in due]
+        for play in due:
+            self._fresh.pop(play, None)
+        period = self.schedule.clock.period
+        takes = [take_tick(play, now, period, self.service, self._random) for play in due]
         extrapolated = sum(take.extrapolated for take in takes)
         batch = sum(take.draft is None for take in takes) - extrapolated
         seconds = self._seconds(batch, extrapolated)
@@ -256,22 +249,6 @@ class Replica:
         else:
             self._commit(run, takes, now, batch)
 
-    def _take(self, play: Play, now: float) -> Take:
-        self._fresh.pop(play, None)
-        take = Take(play, play.sequence, play.draft(), len(play.guesses))
-        calm = take.draft is None and play.calm and not play.changed
-        period = self.schedule.clock.period
-        decision = decide(Situation(now, now, period, drafted=take.draft is not None, calm=calm))
-        if decision is not Decision.DELIVER:
-            take.draft = None
-        take.extrapolated = decision is Decision.EXTRAPOLATE
-        was_calm = calm or (play.calm and not play.changed)
-        play.last_tick = now
-        play.take()
-        play.skips = play.skips + 1 if was_calm else 0
-        play.calm = play.skips < self.service.most_skips and self._random.random() < self.service.calm
-        return take
-
     def _commit(self, run: Pass, takes: Sequence[Take], began: float, batch: int) -> None:
         if run is not self._busy or self._stopped:
             return
@@ -279,7 +256,7 @@ class Replica:
         if batch:
             self.idle.passed(batch, now - began)
         there = [take for take in takes if take.play.home is self]
-        offered = [(take, self._count(take, began)) for take in there]
+        offered = [(take, count_tick(take, began)) for take in there]
         for take, job in offered:
             self._unplanned[take.play] = None
             if take.draft is not None:
@@ -290,14 +267,6 @@ class Replica:
         self._drawer.go_on()
         self._tell(now + self.service.telling * len(there))
 
-    def _count(self, take: Take, began: float) -> Job:
-        play, hit = take.play, take.draft is not None and take.draft.guessed
-        play.foreknowledge.tick(hit if take.guesses else None)
-        if play.record.within(began):
-            play.record.count(take.guesses, hit, take.extrapolated)
-        play.serial += 1
-        return Job(take.sequence, play.serial, began, hit)
-
     def _tell(self, until: float) -> None:
         """The predictor hears what was taken; without a clock the loop then waits until all is being drawn."""
         run = self._busy = Pass(self._agenda.now, until, {})
@@ -307,18 +276,5 @@ class Replica:
             self._agenda.at(until, lambda: self._free(run))
 
     def _show(self, play: Play, job: Job, moment: float) -> None:
-        """As `Handle.deliver`, then over the line, in order."""
-        if play.home is not self:
-            return
-        if job.serial <= play.shown_serial:
-            play.late += 1
-            return
-        play.shown_serial = job.serial
-        if self.service.line is not None:
-            moment = max(play.last_arrival, moment + self.service.line.draw(1, self._random))
-            play.last_arrival = moment
-        play.record.shown(moment, job.taken)
-        unanswered = play.unanswered
-        while unanswered and unanswered[0][0] <= job.sequence:
-            _, pressed = unanswered.popleft()
-            play.record.answers(pressed, moment, not unanswered or unanswered[0][0] > job.sequence)
+        if play.home is self:
+            deliver(play, job, moment, self.service.line, self._random)

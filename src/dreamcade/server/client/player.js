@@ -253,12 +253,12 @@ export class Player {
       [["Go on", () => this.resume()], [this.#words.back, () => this.leave()]], { focus: !document.hidden });
   }
 
-  /** A line at the foot of the screen for some seconds; `quiet` is news, no fault. */
+  /** A line at the foot of the screen for some seconds, or none any more; `quiet` is news, no fault. */
   #notice(message, quiet = false) {
     const notice = this.#part("notice");
     notice.textContent = message;
     notice.classList.toggle("quiet", quiet);
-    notice.hidden = false;
+    notice.hidden = message === "";
     clearTimeout(this.#noticeTimer);
     this.#noticeTimer = setTimeout(() => { notice.hidden = true; }, NOTICE_MS);
   }

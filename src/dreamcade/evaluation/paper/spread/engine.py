@@ -21,8 +21,8 @@ from torch import Tensor
 from dreamcade.cluster.crew import Crew
 from dreamcade.cluster.hosts import Errand, Hosts, LocalHosts
 from dreamcade.cluster.layout import Decoding, Layout
+from dreamcade.cluster.meeting_place import MeetingPlace
 from dreamcade.cluster.member import Member
-from dreamcade.cluster.process_group import meeting_place
 from dreamcade.cluster.pulse import Patience, Replacing
 from dreamcade.cluster.recovery import Roles, assign, remain
 from dreamcade.core.device import resolve_device
@@ -68,8 +68,8 @@ class SpreadEngine:
         if device.type == "cuda":
             torch.cuda.set_device(device)  # groups, graphs and Triton's launches take the current one
         model, decoder = setting.build(device)
-        meeting = Meeting(meeting_place(HOST, master=True), HOST)
-        self._store = f"{HOST}:{meeting.store.port}"  # type: ignore[attr-defined]
+        self._place = MeetingPlace()
+        meeting = Meeting(self._place.store, HOST)
         self._identity = identity_of(model, decoder)
         self._own = Own(PicturePart(decoder, setting.sizes.latent_shape, meeting))
         self._passes, self._pictures = Passes(DynamicsPart(model, setting.cache, meeting)), Pictures()
@@ -155,6 +155,7 @@ class SpreadEngine:
         self._crew.close()
         self._passes.leave()
         self._own.close()
+        self._place.close()
 
     def __enter__(self) -> SpreadEngine:
         return self
@@ -178,7 +179,7 @@ class SpreadEngine:
             raise
 
     def _errand(self, place: int, connect: Mapping[str, Any]) -> Errand:
-        return self.setting.errand(self._devices[1 + place], self._store, self._identity, connect)
+        return self.setting.errand(self._devices[1 + place], self._place.address, self._identity, connect)
 
     def _step(self, actions: Tensor, noise: Tensor) -> tuple[Tensor, float]:
         while True:

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from dreamcade.cluster.meeting_place import meet_at
 from dreamcade.cluster.payload import describe, raw, read_tensors
-from dreamcade.cluster.process_group import meeting_place
 from dreamcade.cluster.wire import Message
 from dreamcade.cluster.worker import Answer, Command, work
 from dreamcade.core.device import keep_freed_memory, resolve_device
@@ -40,8 +40,7 @@ def _prepare(setting: Setting, device: str, store: str, identity: str) -> tuple[
     model, decoder = setting.build(place)
     if identity_of(model, decoder) != identity:
         raise WorldError("its random weights are not the head's; run the same build of PyTorch on devices of one kind")
-    host, _, port = store.rpartition(":")
-    meeting = Meeting(meeting_place(host, int(port), master=False))
+    meeting = Meeting(meet_at(store))
     shape = setting.sizes.latent_shape
     helper = Helper(DynamicsPart(model, setting.cache, meeting), PicturePart(decoder, shape, meeting))
     commands: dict[str, Command] = {
