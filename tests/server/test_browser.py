@@ -43,6 +43,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
 ]
 Serve = Callable[..., "Server"]
+BOX = "((part) => (({ left, top, right, bottom }) => [left, top, right, bottom])(part.getBoundingClientRect()))"
 
 
 class Server:
@@ -353,6 +354,32 @@ def test_a_paused_or_hidden_page_costs_nothing(serve: Serve, context: Any, toy: 
     page.wait("dreamcade.state === 'away'")
     wait_for(lambda: server.health()["sessions"] == 0, 5, "the session to end with the play")
     assert page.page.locator("#gallery").is_visible()
+
+
+def test_the_picture_keeps_its_place_and_size(serve: Serve, browser: Any, toy: str) -> None:
+    """Thumbs rest beside it, its light reaches every edge, and what the read-out has to tell does not resize it."""
+    server = serve(toy, free_port()).wait_until_awake()
+    for width, height, touch in ((1280, 800, False), (320, 568, False), (844, 390, True), (390, 844, True)):
+        context = browser.new_context(viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch)
+        page = Page(context, server.address + "/#/toy/left").wait_for_play()
+        assert page.value(f"{BOX}(document.getElementById('glow'))") == [0, 0, width, height]
+        for part in page.value(f"[...document.querySelectorAll('.bar button, .gauges span')].map({BOX})"):
+            assert part[0] >= 0 and part[2] <= width, (part, width)
+        picture = page.value(f"{BOX}(document.getElementById('screen'))")
+        zones = [box for box in page.value(f"[...touch.querySelectorAll('[data-label]')].map({BOX})") if any(box)]
+        assert len(zones) == (2 if touch else 0)
+        for left, top, right, bottom in zones:
+            assert right <= picture[0] or left >= picture[2] or bottom <= picture[1] or top >= picture[3]
+            assert left >= 0 and right <= width and bottom <= height and right - left >= 40
+        heights = page.value(
+            """["", "1234 late · 5 skipped on the line"].map((told) => {
+                 document.querySelector("[data-hud=losses]").textContent = told;
+                 return document.getElementById("screen").offsetHeight;
+               })"""
+        )
+        assert heights[0] == heights[1] > 0
+        assert not page.errors
+        context.close()
 
 
 def test_the_page_comes_back_with_the_server(serve: Serve, context: Any, toy: str, tmp_path: Path) -> None:
