@@ -382,6 +382,23 @@ def test_the_picture_keeps_its_place_and_size(serve: Serve, browser: Any, toy: s
         context.close()
 
 
+def test_the_gallery_shows_the_start_that_was_left(serve: Serve, context: Any, toy: str) -> None:
+    server = serve(toy, free_port()).wait_until_awake()
+    page = Page(context, server.address + "/#/%zz/%")  # a mistyped address is the gallery's
+    page.wait("!!document.querySelector('.start')")
+    page.value("location.hash = '#/toy/right'")
+    page.wait_for_play()
+    page.keyboard.press("Escape")
+    page.wait("dreamcade.state === 'away'")
+    assert page.page.locator(".start.chosen").inner_text() == "From the right"
+    preview, cabinet = (page.page.locator(name).bounding_box() for name in (".attract", ".cabinet-front"))
+    assert preview["height"] == pytest.approx(cabinet["height"], abs=4)  # but for its borders
+    page.keyboard.press("Enter")
+    page.wait_for_play()
+    assert page.page.locator("#start-title").inner_text() == "From the right"
+    assert not page.errors
+
+
 def test_the_page_comes_back_with_the_server(serve: Serve, context: Any, toy: str, tmp_path: Path) -> None:
     port = free_port()
     server = serve(toy, port).wait_until_awake()

@@ -58,6 +58,12 @@ export class Gallery {
     this.#preview(world.starts[0]);
   }
 
+  /** Turns to a start that is played, so that whoever leaves it finds it here. */
+  turnTo(world, start) {
+    this.choose(this.#worlds.indexOf(world));
+    this.#preview(start);
+  }
+
   /** Puts the keyboard on the start that will be played. */
   focus() {
     const at = this.#worlds[this.#chosen]?.starts.indexOf(this.#start) ?? -1;
