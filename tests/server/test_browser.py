@@ -399,6 +399,17 @@ def test_the_gallery_shows_the_start_that_was_left(serve: Serve, context: Any, t
     assert not page.errors
 
 
+def test_who_comes_back_to_a_hidden_page_goes_on_with_enter(serve: Serve, context: Any, toy: str) -> None:
+    server = serve(toy, free_port()).wait_until_awake()
+    page = Page(context, server.address + "/#/toy/left").wait_for_play()
+    page.value("""Object.defineProperty(document, 'hidden', {value: true, configurable: true}),
+                  document.dispatchEvent(new Event('visibilitychange'))""")
+    assert page.value("dreamcade.state") == "paused"
+    page.value("delete document.hidden, document.dispatchEvent(new Event('visibilitychange'))")
+    page.keyboard.press("Enter")
+    page.wait("dreamcade.state === 'playing'")
+
+
 def test_the_page_comes_back_with_the_server(serve: Serve, context: Any, toy: str, tmp_path: Path) -> None:
     port = free_port()
     server = serve(toy, port).wait_until_awake()

@@ -60,7 +60,7 @@ export class Player {
       this.#hud.toggleDetails();
       this.#part("screen").focus(); // a button with the focus would take Space and Enter from the game
     });
-    document.addEventListener("visibilitychange", () => document.hidden && this.pause());
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.pause() : this.#veil.focus()));
   }
 
   get state() {
