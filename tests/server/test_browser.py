@@ -665,11 +665,12 @@ def test_somebody_records_the_real_game(serve: Serve, context: Any, tmp_path: Pa
     assert np.abs(page.picture() - before).mean() > 2, "the real car has driven"
     page.keyboard.press("KeyI")
     assert page.page.locator("#switches").is_hidden(), "a game has no modes"
+    assert "dream" not in page.page.locator("#play").inner_text(), "it is the real game"
     page.wait("dreamcade.latencies().changes.length === 2")
     page.page.screenshot(path=tmp_path / "playing.png")
     page.keyboard.press("KeyP")
     page.wait("dreamcade.state === 'paused'")
-    assert "dream" not in page.page.locator("#veil").inner_text(), "it is the real game"
+    assert "dream" not in page.page.locator("#veil").inner_text()
     page.keyboard.press("Escape")
     wait_for(lambda: list(data.glob("episodes/episode-*/columns.parquet")), 20, "the play to be stored")
     server.process.send_signal(signal.SIGINT)
