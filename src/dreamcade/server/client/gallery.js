@@ -58,10 +58,13 @@ export class Gallery {
     this.#preview(world.starts[0]);
   }
 
-  /** Turns to a start that is played, so that whoever leaves it finds it here. */
+  /** Turns to a start that is played, so that whoever leaves it finds it here. By name: a newer list may have come. */
   turnTo(world, start) {
-    this.choose(this.#worlds.indexOf(world));
-    this.#preview(start);
+    const at = this.#worlds.findIndex(({ name }) => name === world.name);
+    const known = this.#worlds[at]?.starts.find(({ name }) => name === start.name);
+    if (!known) return;
+    this.choose(at);
+    this.#preview(known);
   }
 
   /** Puts the keyboard on the start that will be played. */
