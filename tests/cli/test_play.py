@@ -61,3 +61,14 @@ def test_unknown_kernels_are_refused(app: typer.Typer, tiny_world: World, tmp_pa
     error = error_of(app, str(tmp_path / "toy"), "--kernels", "fast")
     assert isinstance(error, BadInputError)
     assert "use auto, reference" in str(error)
+
+
+@pytest.mark.parametrize("device", ["toaster", "cuda:99"])
+def test_a_device_that_is_not_here_is_refused_before_anything_is_served(
+    app: typer.Typer, tiny_world: World, tmp_path: Path, device: str
+) -> None:
+    tiny_world.save(tmp_path / "toy")
+    result = CliRunner().invoke(app, [str(tmp_path / "toy"), "--no-browser", "--port", "0", "--device", device])
+    assert isinstance(result.exception, BadInputError)
+    assert device in str(result.exception)
+    assert "Dreamcade is at" not in result.output

@@ -45,6 +45,25 @@ def test_info(shelf: Path) -> None:
     assert data["frame_size"] == [48, 32]
 
 
+def test_info_tells_a_card_in_plain_lines(shelf: Path, tiny_world: World) -> None:
+    card = {
+        "evaluation": {"next frame, PSNR in dB": 33.52448037910799},
+        "what must hold": [{"title": "Sharpness", "target": "≥ 5 dB", "holds": None}],
+        "does badly": ["Corners [/soft] are soft.", "Far fields fray."],
+    }
+    manifest = dataclasses.replace(tiny_world.manifest, card=card, description="A square [/bold] that slides.")
+    dataclasses.replace(tiny_world, manifest=manifest).save(shelf / "toy")
+    told = invoke("info", "toy")
+    assert "A square [/bold] that slides." in told
+    for line in (
+        "next frame, PSNR in dB: 33.52",
+        "title Sharpness · target ≥ 5 dB · holds –",
+        "Corners [/soft] are soft.",
+    ):
+        assert line in told, told
+    assert "{" not in told
+
+
 def test_catalogue(shelf: Path, tiny_world: World) -> None:
     card = {"does badly": ["It has no corners."], "machine": "a laptop"}
     manifest = dataclasses.replace(tiny_world.manifest, card=card)

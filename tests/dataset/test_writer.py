@@ -86,7 +86,10 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path, meta: Datase
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(DatasetError, match="not empty"):
         DatasetWriter(tmp_path, meta)
+    with pytest.raises(DatasetError, match=r"thesis\.txt is a file, a dataset a folder"):
+        DatasetWriter(tmp_path / "thesis.txt", meta)
     assert [f.name for f in tmp_path.iterdir()] == ["thesis.txt"]
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_only_an_empty_recording_is_dropped(stored: Path, tmp_path: Path, meta: DatasetMeta) -> None:

@@ -55,6 +55,7 @@ def hang(*asked):
     return compute(*asked)
 Passes.compute = hang
 """
+BOX = "((part) => (({ left, top, right, bottom }) => [left, top, right, bottom])(part.getBoundingClientRect()))"
 
 
 class Server:
@@ -367,6 +368,60 @@ def test_a_paused_or_hidden_page_costs_nothing(serve: Serve, context: Any, toy: 
     assert page.page.locator("#gallery").is_visible()
 
 
+def test_the_picture_keeps_its_place_and_size(serve: Serve, browser: Any, toy: str) -> None:
+    """Thumbs rest beside it, its light reaches every edge, and what the read-out has to tell does not resize it."""
+    server = serve(toy, free_port()).wait_until_awake()
+    for width, height, touch in ((1280, 800, False), (320, 568, False), (844, 390, True), (390, 844, True)):
+        context = browser.new_context(viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch)
+        page = Page(context, server.address + "/#/toy/left").wait_for_play()
+        assert page.value(f"{BOX}(document.getElementById('glow'))") == [0, 0, width, height]
+        for part in page.value(f"[...document.querySelectorAll('.bar button, .gauges span')].map({BOX})"):
+            assert part[0] >= 0 and part[2] <= width, (part, width)
+        picture = page.value(f"{BOX}(document.getElementById('screen'))")
+        zones = [box for box in page.value(f"[...touch.querySelectorAll('[data-label]')].map({BOX})") if any(box)]
+        assert len(zones) == (2 if touch else 0)
+        for left, top, right, bottom in zones:
+            assert right <= picture[0] or left >= picture[2] or bottom <= picture[1] or top >= picture[3]
+            assert left >= 0 and right <= width and bottom <= height and right - left >= 40
+        heights = page.value(
+            """["", "1234 late · 5 skipped on the line"].map((told) => {
+                 document.querySelector("[data-hud=losses]").textContent = told;
+                 return document.getElementById("screen").offsetHeight;
+               })"""
+        )
+        assert heights[0] == heights[1] > 0
+        assert not page.errors
+        context.close()
+
+
+def test_the_gallery_shows_the_start_that_was_left(serve: Serve, context: Any, toy: str) -> None:
+    server = serve(toy, free_port()).wait_until_awake()
+    page = Page(context, server.address + "/#/%zz/%")  # a mistyped address is the gallery's
+    page.wait("!!document.querySelector('.start')")
+    page.value("location.hash = '#/toy/right'")
+    page.wait_for_play()
+    page.keyboard.press("Escape")
+    page.wait("dreamcade.state === 'away'")
+    assert page.page.locator(".start.chosen").inner_text() == "From the right"
+    preview, cabinet = (page.page.locator(name).bounding_box() for name in (".attract", ".cabinet-front"))
+    assert preview["height"] == pytest.approx(cabinet["height"], abs=4)  # but for its borders
+    page.keyboard.press("Enter")
+    page.wait_for_play()
+    assert page.page.locator("#start-title").inner_text() == "From the right"
+    assert not page.errors
+
+
+def test_who_comes_back_to_a_hidden_page_goes_on_with_enter(serve: Serve, context: Any, toy: str) -> None:
+    server = serve(toy, free_port()).wait_until_awake()
+    page = Page(context, server.address + "/#/toy/left").wait_for_play()
+    page.value("""Object.defineProperty(document, 'hidden', {value: true, configurable: true}),
+                  document.dispatchEvent(new Event('visibilitychange'))""")
+    assert page.value("dreamcade.state") == "paused"
+    page.value("delete document.hidden, document.dispatchEvent(new Event('visibilitychange'))")
+    page.keyboard.press("Enter")
+    page.wait("dreamcade.state === 'playing'")
+
+
 def test_the_page_comes_back_with_the_server(serve: Serve, context: Any, toy: str, tmp_path: Path) -> None:
     port = free_port()
     server = serve(toy, port).wait_until_awake()
@@ -642,11 +697,12 @@ def test_somebody_records_the_real_game(serve: Serve, context: Any, tmp_path: Pa
     assert np.abs(page.picture() - before).mean() > 2, "the real car has driven"
     page.keyboard.press("KeyI")
     assert page.page.locator("#switches").is_hidden(), "a game has no modes"
+    assert "dream" not in page.page.locator("#play").inner_text(), "it is the real game"
     page.wait("dreamcade.latencies().changes.length === 2")
     page.page.screenshot(path=tmp_path / "playing.png")
     page.keyboard.press("KeyP")
     page.wait("dreamcade.state === 'paused'")
-    assert "dream" not in page.page.locator("#veil").inner_text(), "it is the real game"
+    assert "dream" not in page.page.locator("#veil").inner_text()
     page.keyboard.press("Escape")
     wait_for(lambda: list(data.glob("episodes/episode-*/columns.parquet")), 20, "the play to be stored")
     server.process.send_signal(signal.SIGINT)

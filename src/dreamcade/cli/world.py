@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 app = typer.Typer(name="world", help="List, describe and verify worlds, and write their cards.", no_args_is_help=True)
 
@@ -35,7 +36,7 @@ def list_worlds(as_json: AsJson = False) -> None:
     table = Table("name", "title", "game", "frame", "rate")
     for m in manifests:
         table.add_row(m.name, m.title, m.game, f"{m.frame_size[0]}x{m.frame_size[1]}", f"{m.tick_rate:g} Hz")
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @app.command()
@@ -45,6 +46,7 @@ def info(world: WorldName, as_json: AsJson = False) -> None:
     Example: dreamcade world info racing
     """
     from dreamcade.world import locate
+    from dreamcade.world.card import card_text
     from dreamcade.world.manifest import read_manifest
 
     folder = locate(world)
@@ -53,8 +55,10 @@ def info(world: WorldName, as_json: AsJson = False) -> None:
         _print_json({"folder": str(folder), "bytes": _bytes(folder), **manifest.to_json()})
         return
     width, height = manifest.frame_size
-    console = Console(highlight=False)
-    console.print(f"[bold]{manifest.title}[/bold] ({manifest.name})\n{manifest.description}\n", soft_wrap=True)
+    console = Console(highlight=False, markup=False)  # whoever made the world may write brackets
+    console.print(
+        Text.assemble((manifest.title, "bold"), f" ({manifest.name})\n{manifest.description}\n"), soft_wrap=True
+    )
     table = Table(show_header=False, box=None)
     table.add_row("game", manifest.game)
     table.add_row("licence", manifest.licence)
@@ -62,7 +66,7 @@ def info(world: WorldName, as_json: AsJson = False) -> None:
     table.add_row("controls", ", ".join(manifest.controls.names))
     table.add_row("size", f"{_bytes(folder) / 2**20:.1f} MiB in {folder}")
     for key, value in manifest.card.items():
-        table.add_row(key.replace("_", " "), value if isinstance(value, str) else json.dumps(value))
+        table.add_row(key.replace("_", " "), card_text(value))
     console.print(table)
 
 

@@ -107,7 +107,8 @@ class DatasetWriter:
         if (path / INDEX_FILE).exists():
             self._take_up()
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise DatasetError(f"{path} is not empty and holds no dataset; choose another folder with --out")
+            what = "is not empty and holds no dataset" if path.is_dir() else "is a file, a dataset a folder"
+            raise DatasetError(f"{path} {what}; choose another folder with --out")
         self._write_index()
 
     def _take_up(self) -> None:

@@ -60,7 +60,11 @@ def name_devices(devices: Devices) -> tuple[str, ...]:
 def _expect_count(kind: str, count: int) -> None:
     there = torch.cuda.device_count() if kind == "cuda" else MOST_PER_CORE * cpu_threads()
     if count > there:
-        why = f"there are {there} CUDA devices" if kind == "cuda" else f"{cpu_threads()} cores gain nothing from more"
+        why = (
+            f"there are {there} CUDA devices"
+            if kind == "cuda"
+            else f"cores gain nothing from more ({cpu_threads()} here)"
+        )
         what = f"at most {there}" if there else "cpu:N"
         raise BadInputError(f"{count} devices of kind {kind} were asked for and {why}; use {what}")
 

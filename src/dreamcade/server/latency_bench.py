@@ -46,7 +46,7 @@ def bench_latency(
     `BadInputError` for a time that is not positive, a server that does not come up, or play that no key is answered in.
     """
     if not 0 < seconds < 3600:
-        raise BadInputError(f"a bench of latency needs up to an hour of seconds; got {seconds:g}")
+        raise BadInputError(f"a bench of latency takes more than 0 and less than 3600 seconds; got {seconds:g}")
     progress = progress or (lambda what, done, total: None)
     folder = locate(world)
     manifest = read_manifest(folder)

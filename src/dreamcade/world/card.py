@@ -79,12 +79,25 @@ def card_section(key: str, value: Any, level: int = 2) -> str:
     return f"{title}\n\n{_cell(value)}"
 
 
+def card_text(value: Any) -> str:
+    """One entry of a card for a terminal: a line for each thing that it tells."""
+    if isinstance(value, Mapping):
+        return "\n".join(f"{name.replace('_', ' ')}: {_cell(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return "\n".join(" · ".join(_told(item)) if isinstance(item, Mapping) else _cell(item) for item in value)
+    return _cell(value)
+
+
+def _told(item: Mapping[str, Any]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {_cell(value)}" for name, value in item.items()]
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if value is None or isinstance(value, bool):
         return {True: "yes", False: "no", None: "–"}[value]
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def markdown_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

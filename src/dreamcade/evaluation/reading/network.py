@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,7 +69,10 @@ class Reader(nn.Module):
         cells = -(-config.height // scale) * -(-config.width // scale)
         self.join = nn.Sequential(nn.Linear(inward * cells, config.hidden), nn.ReLU(), nn.Dropout(0.1))
         self.act = nn.Linear(config.hidden, AXIS_CLASSES * config.axes + BUTTON_CLASSES * config.buttons)
-        self.number = nn.Linear(config.hidden, len(config.columns) + 2 * len(config.angles))
+        with warnings.catch_warnings():
+            # A game that tells nothing but its pictures has no numbers; kept readers have this layer all the same.
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+            self.number = nn.Linear(config.hidden, len(config.columns) + 2 * len(config.angles))
         # Without choices one number is made and never looked at: a layer of none would warn.
         self.choose = nn.Linear(config.hidden, max(1, sum(len(values) for values in config.choice_values)))
         self.register_buffer("centre", torch.zeros(len(config.columns)))

@@ -37,7 +37,8 @@ class Window:
 
     def __post_init__(self) -> None:
         if not (self.seconds > 0 and self.warm_up >= 0):
-            raise BadInputError(f"a window needs a positive number of seconds, and a warm-up of 0 or more; got {self}")
+            given = f"{self.seconds:g} and {self.warm_up:g}"
+            raise BadInputError(f"a window needs a positive number of seconds, and a warm-up of 0 or more; got {given}")
 
     @property
     def end(self) -> float:

@@ -58,6 +58,15 @@ export class Gallery {
     this.#preview(world.starts[0]);
   }
 
+  /** Turns to a start that is played, so that whoever leaves it finds it here. By name: a newer list may have come. */
+  turnTo(world, start) {
+    const at = this.#worlds.findIndex(({ name }) => name === world.name);
+    const known = this.#worlds[at]?.starts.find(({ name }) => name === start.name);
+    if (!known) return;
+    this.choose(at);
+    this.#preview(known);
+  }
+
   /** Puts the keyboard on the start that will be played. */
   focus() {
     const at = this.#worlds[this.#chosen]?.starts.indexOf(this.#start) ?? -1;

@@ -4,7 +4,7 @@ const REFRESH_MS = 250;
 const TALLY_REFRESHES = 20;
 const STAGES = [
   ["wait", "wait for tick", "The key waited at the engine for the next tick."],
-  ["dynamics", "dream", "The engine dreamed the next frame, and that frame waited for its decoder."],
+  ["dynamics", "", ""], // what makes the frame: `start` names it
   ["decode", "decode", "The codec made pixels of it."],
   ["encode", "encode", "The pixels became a JPEG."],
   ["network", "network", "The line, both ways, and the programs at its ends."],
@@ -30,8 +30,11 @@ export class Hud {
     for (const [stage, label, meaning] of STAGES) this.#addStage(stage, label, meaning);
   }
 
-  start(tickRate) {
+  /** `making` is what makes a frame: [its name, a sentence about it]. */
+  start(tickRate, [name, meaning]) {
     this.tickRate = tickRate;
+    this.#parts.dynamics.label.data = ` ${name}`;
+    this.#parts.dynamics.entry.title = meaning;
     this.stop();
     this.#tallies = [];
     this.#timer = setInterval(() => this.#draw(), REFRESH_MS);
@@ -55,10 +58,11 @@ export class Hud {
     entry.title = meaning;
     const value = document.createElement("b");
     value.textContent = "–";
-    entry.append(value, ` ${label}`);
+    const text = document.createTextNode(` ${label}`);
+    entry.append(value, text);
     this.#parts.bar.append(segment);
     this.#parts.legend.append(entry);
-    this.#parts[stage] = { segment, value };
+    this.#parts[stage] = { segment, value, entry, label: text };
   }
 
   #draw() {

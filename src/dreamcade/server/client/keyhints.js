@@ -35,7 +35,7 @@ export class KeyHints {
     const meter = document.createElement("i");
     middle.append(meter);
     this.#meters.push(meter);
-    item.append(negative, ...(control.low < 0 ? [middle, positive] : [positive, middle]));
+    item.append(...(control.low < 0 ? [negative, middle, positive] : [positive, middle]));
     item.classList.toggle("two-way", control.low < 0);
     return item;
   }

@@ -21,6 +21,7 @@ function enter(world, start) {
   const address = `#/${encodeURIComponent(world.name)}/${encodeURIComponent(start.name)}`;
   if (location.hash !== address) history.pushState(null, "", address);
   document.title = `${world.title} · Dreamcade`;
+  gallery.turnTo(world, start);
   gallerySection.hidden = true;
   playSection.hidden = false;
   player.enter(world, start);
@@ -37,7 +38,7 @@ function showGallery() {
 
 /** Follows the address: `#/world/start` plays, anything else is the gallery. */
 function route() {
-  const [, name, startName] = location.hash.split("/").map(decodeURIComponent);
+  const [, name, startName] = location.hash.split("/").map(readable);
   const world = worlds.find((w) => w.name === name);
   const start = world?.starts.find((s) => s.name === startName) ?? world?.starts[0];
   if (player.world) player.leave();
@@ -87,7 +88,16 @@ async function wakeUp() {
 
 /** The name of the world in the address, if there is one. */
 function addressed() {
-  return decodeURIComponent(location.hash.split("/")[1] ?? "");
+  return readable(location.hash.split("/")[1] ?? "");
+}
+
+/** A part of the address as text; one that was mistyped (`%zz`) names nothing. */
+function readable(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return "";
+  }
 }
 
 function wanted(listed) {

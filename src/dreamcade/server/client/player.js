@@ -60,7 +60,7 @@ export class Player {
       this.#hud.toggleDetails();
       this.#part("screen").focus(); // a button with the focus would take Space and Enter from the game
     });
-    document.addEventListener("visibilitychange", () => document.hidden && this.pause());
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.pause() : this.#veil.focus()));
   }
 
   get state() {
@@ -86,7 +86,7 @@ export class Player {
     this.#part("start-title").textContent = start.title;
     this.#connection = new Connection(world.name, start.name, this.#listeners());
     this.#attachControls(new Controls(world.controls)); // a stick that is held already is sent at once
-    this.#hud.start(world.tick_rate);
+    this.#hud.start(world.tick_rate, this.#words.making);
     this.#connection.open();
     this.#heartbeat = setInterval(() => this.#repeat(), HEARTBEAT_MS);
     this.#part("screen").focus();

@@ -27,7 +27,12 @@ export class Veil {
       return button;
     });
     this.#actions.replaceChildren(...buttons);
-    if (focus) buttons[0]?.focus();
+    if (focus) this.focus();
+  }
+
+  /** Puts the keyboard on the first of its buttons, if there is one to be seen. */
+  focus() {
+    if (!this.#root.hidden) this.#actions.querySelector("button")?.focus();
   }
 
   hide() {
