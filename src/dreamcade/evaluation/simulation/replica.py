@@ -288,7 +288,7 @@ class Replica:
                 self._drawer.forget_drafts(take.play)
                 self._drawer.offer(take.play, job)
         self._drawer.go_on()
-        self._tell(now + self.service.telling * len(there))
+        self._tell(now + (self.service.telling.draw(len(there), self._random) if there else 0.0))
 
     def _count(self, take: Take, began: float) -> Job:
         play, hit = take.play, take.draft is not None and take.draft.guessed
