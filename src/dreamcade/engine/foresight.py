@@ -87,4 +87,5 @@ def _keys(actions: NDArray[np.float32]) -> list[bytes]:
 
 def _on_keys(actions: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Of `[B, A]`, those `[B]` in which every control is at rest or at its end."""
-    return np.all((actions == 0.0) | (np.abs(actions) == 1.0), axis=1)
+    on_keys: NDArray[np.bool_] = ((actions == 0.0) | (np.abs(actions) == 1.0)).all(1)
+    return on_keys
