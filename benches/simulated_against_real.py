@@ -29,10 +29,10 @@ import torch
 from dreamcade.core.types import ActionVector, Pixels
 from dreamcade.dynamics import Abandoned
 from dreamcade.engine import EncodedFrame, Engine, GameLoop
-from dreamcade.engine.director import LEAST_CHANCE
+from dreamcade.engine.expectations import LEAST_CHANCE
 from dreamcade.engine.foresight import Foresight
 from dreamcade.evaluation.machine import machine_name
-from dreamcade.evaluation.simulation.durations import Measured
+from dreamcade.evaluation.simulation.durations import Means, Measured, Modelled
 from dreamcade.evaluation.simulation.hands import NEVER, Foreseen, Habits, Hand
 from dreamcade.evaluation.simulation.playing import Audience, Window, simulate
 from dreamcade.evaluation.simulation.service import Service
@@ -106,13 +106,14 @@ def foreseen(engine: Engine, habits: Habits, seconds: float = 80.0) -> Foreseen:
     if engine.world.predictor is None:
         return NEVER
     foresight, period = Foresight(engine.world.predictor), 1 / engine.world.tick_rate
+    foresight.begin([0], np.zeros((1, 0, engine.world.controls.size), np.float32))
     keys = Keys(engine.world, habits, -1, 0.0)
     counts = {changed: np.zeros(DRAFTS) for changed in (False, True)}
     ticks = {False: 0, True: 0}
     last = in_force = engine.snap(keys.action)
     moment, _ = keys.next()
     for tick in range(int(seconds / period)):
-        named = [tuple(action.tolist()) for action in foresight.likeliest(DRAFTS, LEAST_CHANCE)]
+        named = [tuple(action.tolist()) for action in foresight.likeliest([0], DRAFTS, LEAST_CHANCE)[0]]
         while moment <= tick * period:
             in_force = engine.snap(keys.action)
             moment, _ = keys.next()
@@ -120,7 +121,7 @@ def foreseen(engine: Engine, habits: Habits, seconds: float = 80.0) -> Foreseen:
         if tick:
             ticks[changed] += 1
             counts[changed] += [key in named[: k + 1] for k in range(DRAFTS)]
-        foresight.tell(in_force)
+        foresight.tell([0], in_force[None])
         last = in_force
     same, change = (tuple((counts[c] / max(1, ticks[c])).tolist()) for c in (False, True))
     return Foreseen(same, change)
@@ -176,23 +177,27 @@ def rehearse(
         play(engine, sessions, seconds, paced, habits, watches.encode, first=100)
     kept = {name: {b: t[1:] if len(t) > 1 else t for b, t in times.items()}
             for name, times in (("dynamics", watches.passes), ("decode", watches.drawings))}  # fmt: skip
-    return {**kept, "encode": watches.encodings[1:], "telling": telling(engine)}
+    return {**kept, "encode": watches.encodings[1:], "telling": telling(engine, sessions)}
 
 
-def telling(engine: Engine) -> float:
-    """Seconds for which the predictor of one player keeps the loop."""
+def telling(engine: Engine, sessions: int) -> dict[int, float]:
+    """Seconds for which the predictor of so many players, and of one, keeps the loop."""
     if engine.world.predictor is None:
-        return 0.0
+        return {sessions: 0.0}
     foresight, held = Foresight(engine.world.predictor), engine.snap(engine.world.controls.idle())
+    foresight.begin(range(sessions), np.zeros((sessions, 0, len(held)), np.float32))
     engine.share_cores()  # as in the loop
-    seconds = []
-    for _ in range(30):
-        begun = time.perf_counter()
-        foresight.tell(held)
-        foresight.likeliest(DRAFTS, LEAST_CHANCE)
-        seconds.append(time.perf_counter() - begun)
+    found = {}
+    for players in {1, sessions}:
+        seconds, actions = [], np.repeat(held[None], players, 0)
+        for _ in range(30):
+            begun = time.perf_counter()
+            foresight.tell(range(players), actions)
+            foresight.likeliest(range(players), DRAFTS, LEAST_CHANCE)
+            seconds.append(time.perf_counter() - begun)
+        found[players] = float(np.median(seconds))
     engine.use_all_cores()
-    return float(np.median(seconds))
+    return found
 
 
 class Player:
@@ -272,8 +277,8 @@ def service_of(engine: Engine, times: dict[str, Any], decoders: int, paced: bool
     dynamics, decode = Measured(times["dynamics"]), Measured(times["decode"])
     return Service(
         engine.world.tick_rate, dynamics, decode, Measured({1: times["encode"]}), decoders=decoders,
-        lanes=engine.lanes, encoding_threads=engine.encoding_threads, telling=times["telling"], paced=paced,
-        speculation=engine.world.predictor is not None,
+        lanes=engine.lanes, encoding_threads=engine.encoding_threads,
+        telling=Modelled(Means(times["telling"])), paced=paced, speculation=engine.world.predictor is not None,
         blocks=engine.sampling_steps * len(engine.world.dynamics.transformer.blocks),
     )  # fmt: skip
 
@@ -313,7 +318,8 @@ def compare(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                             stage: {b: 1e3 * float(np.mean(t)) for b, t in times[stage].items()}
                             for stage in ("dynamics", "decode")
                         },
-                        "telling_ms": 1e3 * times["telling"], "encode_ms": 1e3 * float(np.mean(times["encode"])),
+                        "telling_ms": 1e3 * times["telling"][sessions],
+                        "encode_ms": 1e3 * float(np.mean(times["encode"])),
                         "foreseen": {"same": chances.same, "change": chances.change},
                         "fps_error": simulated["fps"] / real["fps"] - 1,
                     }  # fmt: skip

@@ -5,6 +5,7 @@ A world's drafts are made for the likeliest ones (arXiv 2602.00608, section on s
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -73,7 +74,7 @@ class ActionPredictor(nn.Module):
         No memory is a session that begins.
         """
         hidden, memory = self.remember(actions, memory)
-        return self._logits(self.choose(hidden), actions), memory
+        return self.logits(self.choose(hidden), actions), memory
 
     @torch.inference_mode()
     def step(self, actions: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory]:
@@ -89,7 +90,18 @@ class ActionPredictor(nn.Module):
             below, cell = self._cell(layer, below, h, c)
             hidden.append(below)
             cells.append(cell)
-        return self._logits(self.choose(below), actions), (torch.stack(hidden), torch.stack(cells))
+        return self.logits(self.choose(below), actions), (torch.stack(hidden), torch.stack(cells))
+
+    def logits(self, scores: Tensor, actions: Tensor) -> Tensor:
+        """What `choose` says `[…, V + 1 + A·(2·REACH + 1)]` at `actions` `[…, A]` → logits `[…, V]`."""
+        size, controls = self.config.vocabulary, len(self.config.levels)
+        own, again, moves = torch.split(scores, [size, 1, controls * (2 * REACH + 1)], -1)
+        now = (actions * self.levels).round_().to(self.places.dtype)
+        moved = self.places.T.contiguous() - now[..., None]  # [..., A, V]
+        same = functools.reduce(torch.bitwise_or, moved.unbind(-2)) == 0  # any(-2) takes four times as long
+        at = moved.clamp_(-REACH, REACH).add_(REACH).long()
+        by_control = moves.view(*moves.shape[:-1], controls, 2 * REACH + 1).gather(-1, at)
+        return own + again * same + by_control.sum(-2)
 
     def likeliest(self, logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """The likeliest actions float32 `[…, k, A]`, best first, and their probabilities `[…, k]`.
@@ -100,16 +112,6 @@ class ActionPredictor(nn.Module):
             raise BadInputError(f"at least 1 action must be asked for; got {k}")
         best = logits.softmax(-1).topk(min(k, self.config.vocabulary))
         return self.places[best.indices] / self.levels, best.values
-
-    def _logits(self, scores: Tensor, actions: Tensor) -> Tensor:
-        """What `choose` says `[…, V + 1 + A·(2·REACH + 1)]` at `actions` `[…, A]` → logits `[…, V]`."""
-        size, controls = self.config.vocabulary, len(self.config.levels)
-        own, again, moves = torch.split(scores, [size, 1, controls * (2 * REACH + 1)], -1)
-        now = (actions * self.levels).round().to(self.places.dtype)
-        moved = self.places.T - now[..., None]  # [..., A, V]
-        at = moved.clamp(-REACH, REACH).long() + REACH
-        by_control = moves.view(*moves.shape[:-1], controls, 2 * REACH + 1).gather(-1, at)
-        return own + again * ~moved.any(-2) + by_control.sum(-2)
 
     def _cell(self, layer: int, below: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """One tick of one layer (Hochreiter & Schmidhuber 1997): `[B, I]`, and two of `[B, width]` → two of those."""

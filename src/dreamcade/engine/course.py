@@ -4,32 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dreamcade.dynamics import ActionPredictor
 from dreamcade.engine.decider import Foreknowledge
 from dreamcade.engine.drafts import DraftBook, Standing
-from dreamcade.engine.foresight import Foresight
 
 
 @dataclass(slots=True)
 class Course:
     """`ahead`: its next tick was taken before the deadline. `planned` is what drafts were planned for; `between` is the
-    session's version for which a frame in between was shown, `known` the one that `foresight` has been told of;
+    session's version for which a frame in between was shown, `known` the one that the predictor was told of;
     `serial` numbers its frames; `last_tick` is in seconds."""
 
-    predictor: ActionPredictor | None
     book: DraftBook = field(default_factory=DraftBook)
     foreknowledge: Foreknowledge = field(default_factory=Foreknowledge)
-    foresight: Foresight | None = None
     ahead: bool = False
     planned: Standing | None = None
     between: int = -1
     known: int = -1
     serial: int = 0
     last_tick: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.predictor is not None:
-            self.foresight = Foresight(self.predictor)
 
     def next_serial(self) -> int:
         """The number of the next frame."""

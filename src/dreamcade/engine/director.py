@@ -12,15 +12,12 @@ from dreamcade.engine.decider import Decision, Idle, Situation, decide
 from dreamcade.engine.drafts import Draft, Key, key_of
 from dreamcade.engine.drawing import FrameDrawer
 from dreamcade.engine.engine import Engine
+from dreamcade.engine.expectations import Expectations, Fail
 from dreamcade.engine.handle import FrameJob, Handle
 from dreamcade.engine.mailbox import Input
 from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.schedule import drawing_room, is_surprised, needs_loop
 
-LEAST_CHANCE = 0.004
-"""Less likely actions are not drafted, even where there is time."""
-
-Fail = Callable[[Handle, Exception], None]
 StillWanted = Callable[[set[tuple[Handle, Key]]], bool]
 
 
@@ -46,6 +43,7 @@ class Director:
         self.drawer = drawer
         self.idle = idle
         self._fail = fail
+        self._expectations = Expectations(engine, fail)
 
     def first_frame(self, handle: Handle) -> None:
         """Shows what a session has come to, without a tick."""
@@ -96,7 +94,7 @@ class Director:
         come = [(h, h.mailbox.peek()[0].action) for h in handles if self._is_surprised(h)]
         for handle, _ in come:
             self.drawer.forget_drafts(handle)  # nobody guessed what came: the rest would only be in its way
-        wanted = come or [(h, action) for h in handles for action in self._guesses(h, len(handles))]
+        wanted = come or self._expectations.guesses(standings, self.idle.breadth(len(handles)))
         left: list[tuple[Handle, ActionVector]] = []
         for handle, action in wanted:
             if standings[handle][1] and self.engine.calm(handle.session, action):
@@ -125,13 +123,6 @@ class Director:
 
     def _is_surprised(self, handle: Handle) -> bool:
         return is_surprised(handle.modes.speculation, *handle.stands())
-
-    def _guesses(self, handle: Handle, sessions: int) -> list[ActionVector]:
-        course = handle.course
-        if course.foresight is None or course.known != handle.session.version or not course.foreknowledge.worthwhile:
-            return []
-        likeliest = course.foresight.likeliest(self.idle.breadth(sessions), LEAST_CHANCE)
-        return [action for action in likeliest if course.book.find(action, handle.standing) is None]
 
     def _keep(self, drafts: Sequence[tuple[Handle, Draft]]) -> None:
         made: dict[Handle, list[Draft]] = {}
@@ -189,11 +180,9 @@ class Director:
             self._count(take, take.proposal.dreamed.kind)
             self._drop_drafts(take.handle, but=take.draft)
             self._show(take.handle, take.proposal.dreamed, began, take)
-        for take in takes:
-            try:
-                self._tell(take)
-            except Exception as error:
-                self._fail(take.handle, error)
+        if self._paced:  # without a clock nothing is ever drafted
+            wanting = [take for take in takes if take.handle.modes.speculation]
+            self._expectations.tell({take.handle: take.proposal.version for take in wanting if take.proposal})
 
     def _count(self, take: Take, kind: FrameKind) -> None:
         hit = take.draft is not None and take.draft.guessed
@@ -225,16 +214,3 @@ class Director:
                 self.drawer.show(handle, job, picture)
             except Exception as error:
                 self._fail(handle, error)
-
-    def _tell(self, take: Take) -> None:
-        """What was taken, to the predictor; after the frame is on its way. Without a clock nothing is ever drafted."""
-        handle, course = take.handle, take.handle.course
-        if course.foresight is None or not handle.modes.speculation or not self._paced:
-            return
-        assert take.proposal is not None
-        if course.known != take.proposal.version:  # reset, restored or stepped by others since
-            course.foresight.forget()
-            for action in self.engine.history(handle.session)[:-1]:
-                course.foresight.tell(action, by_hand=False)
-        course.foresight.tell(take.used.action)
-        course.known = handle.session.version

@@ -98,7 +98,7 @@ class Handle:
     def __post_init__(self) -> None:
         self.mailbox = Mailbox(self.session.engine.world.controls.idle())
         self.used, _ = self.mailbox.take()
-        self.course = Course(self.session.engine.world.predictor)
+        self.course = Course()
         self._lacking = lacking(self.session.engine.world)
 
     def input(self, action: ActionVector, sequence: int, client_ms: float) -> None:

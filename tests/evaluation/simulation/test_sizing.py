@@ -16,7 +16,7 @@ from dreamcade.evaluation.simulation.objective import Objective, Trials
 from dreamcade.evaluation.simulation.pipelines import clocked, pipelines
 from dreamcade.evaluation.simulation.playing import Audience, Window
 from dreamcade.evaluation.simulation.plots import plot_answer
-from dreamcade.evaluation.simulation.service import Service, busy_of
+from dreamcade.evaluation.simulation.service import NOTHING, Service, busy_of
 from dreamcade.evaluation.simulation.table import answer_lines
 
 WINDOW = Window(2.0, 0.5)
@@ -101,7 +101,7 @@ def test_planner_and_simulator_agree_on_what_encoding_lets_a_gpu_carry() -> None
         assert one.bottleneck.endswith("encoding")
         service = pipelines(WORLD, [one], devices)[0].service
         assert service.encoding_threads == max(1, cores - 2)
-        quiet = dataclasses.replace(service, telling=0.0, speculation=False)
+        quiet = dataclasses.replace(service, telling=NOTHING, speculation=False)
         simulated = Trials(quiet, Audience(), WINDOW).most(Objective())
         assert 0.75 * one.carries <= simulated <= 1.05 * one.carries
 

@@ -22,8 +22,9 @@ from dreamcade.evaluation.simulation.service import Service
 
 SPREAD = 0.1
 """Of the planner's times about their means, where nothing was measured (assumed)."""
-TELLING = 0.2e-3
-"""Seconds for which the predictor of one player's next action keeps the loop (docs/latency.md)."""
+TELLING = {1: 0.4e-3, 8: 0.65e-3, 64: 1.7e-3, 256: 4.4e-3, 1000: 17e-3}
+"""Seconds for which the predictor of so many players' next actions keeps the loop, in hearing of a tick and in naming
+them (`benches/many_players.py racing`, one core of an AMD EPYC that others used too)."""
 SKIP_SHARE = 0.15
 """What an extrapolated frame takes, of a pass (docs/latency.md: 0.08 to 0.22)."""
 BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
@@ -113,7 +114,7 @@ def pipeline_of(
         decoders=layout.decoder_devices if round_robin else 1,
         lanes=1 if layout.shared else 1 + (layout.decoder_devices if round_robin else 1),
         encoding_threads=pipeline_threads(dit[0].kind, layout.pipeline_devices),
-        hand_over=whole[1].hand_over_ms / 1e3, telling=TELLING, extrapolate=SKIP_SHARE * passes(1),
+        hand_over=whole[1].hand_over_ms / 1e3, telling=Modelled(Means(TELLING)), extrapolate=SKIP_SHARE * passes(1),
         calm=min(1.0, workload.skip / kept), most_skips=10, shared=layout.shared, speculation=stages.speculation,
         line=stages.line, devices=layout.devices,
     )  # fmt: skip

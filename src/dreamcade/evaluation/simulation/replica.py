@@ -265,7 +265,7 @@ class Replica:
                 self._drawer.forget_drafts(take.play)
                 self._drawer.offer(take.play, job)
         self._drawer.go_on()
-        self._tell(now + self.service.telling * len(there))
+        self._tell(now + (self.service.telling.draw(len(there), self._random) if there else 0.0))
 
     def _tell(self, until: float) -> None:
         """The predictor hears what was taken; without a clock the loop then waits until all is being drawn."""
