@@ -18,13 +18,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dreamcade.engine import Engine, GameLoop, Handle, passes
+from dreamcade.engine import Engine, GameLoop, Handle
 from dreamcade.evaluation.simulation.hands import Habits, Hand
 from dreamcade.world import World
 
@@ -105,6 +104,7 @@ def ticks(world: World, players: int, count: int) -> Iterator[dict[str, float]]:
     engine.passes.dynamics = engine.passes.executor = Still(engine)  # type: ignore[assignment]
     director, watches, random = loop._director, Stopwatches(), Random(0)
     expectations = director._expectations
+    engine.passes.noise.draw = watches.around("noise", engine.passes.noise.draw)  # type: ignore[method-assign]
     director.idle.breadth = lambda sessions: 1  # type: ignore[method-assign]
     expectations.tell = watches.around("tell", expectations.tell)  # type: ignore[method-assign]
     expectations.guesses = watches.around("guess", expectations.guesses)  # type: ignore[method-assign]
@@ -112,11 +112,10 @@ def ticks(world: World, players: int, count: int) -> Iterator[dict[str, float]]:
     coming = [hand.next()[0] for hand in hands]
     for tick in range(WARM_UP + count):
         press(handles, hands, coming, tick / world.tick_rate, random)
-        with mock.patch.object(passes, "tick_noise", watches.around("noise", passes.tick_noise)):
-            begun = time.thread_time()
-            director.tick(handles, time.perf_counter())
-            director.draft(director.unplanned(handles), lambda planned: True)
-            whole = time.thread_time() - begun
+        begun = time.thread_time()
+        director.tick(handles, time.perf_counter())
+        director.draft(director.unplanned(handles), lambda planned: True)
+        whole = time.thread_time() - begun
         parts = watches.read()
         if tick >= WARM_UP:
             rest = whole - sum(parts.values())

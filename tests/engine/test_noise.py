@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreamcade.engine.noise import tick_noise
+from dreamcade.engine.noise import MANY, Noise, tick_noise
 
 seeds, ticks = st.integers(0, 2**63 - 1), st.integers(0, 2**40)
 
@@ -33,3 +33,12 @@ def test_it_is_standard_normal() -> None:
     assert abs(float(noise.mean())) < 0.01
     assert abs(float(noise.std()) - 1) < 0.01
     assert abs(float((noise**4).mean()) - 3) < 0.1
+
+
+def test_a_batch_is_what_each_draws_alone_however_many_threads_draw() -> None:
+    keys = [(seed, seed % 3) for seed in range(MANY + 5)] * 2
+    alone = torch.stack([tick_noise(seed, tick, (2, 5, 3)) for seed, tick in keys], dim=1)
+    for noise in (Noise(1), Noise(3)):
+        assert torch.equal(noise.draw(keys, (2, 5, 3)), alone)
+        noise.close()
+        assert torch.equal(noise.draw(keys, (2, 5, 3)), alone), "closed, it draws on its own"

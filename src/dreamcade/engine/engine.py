@@ -21,6 +21,7 @@ from dreamcade.engine.cores import Cores
 from dreamcade.engine.decider import Limits
 from dreamcade.engine.home import Home
 from dreamcade.engine.journal import Journal, check_journal
+from dreamcade.engine.noise import Noise
 from dreamcade.engine.notices import Notices
 from dreamcade.engine.opening import ImageLike, Opening, encode_action, open_from
 from dreamcade.engine.passes import Passes
@@ -73,7 +74,8 @@ class Engine:
         self._cores = Cores(self.device, self.layout)
         self.use_all_cores()
         self.kernels = Kernels.named(kernels)
-        self.passes = aside(lambda: Passes(world, self.device, self.dtype, self.sampling_steps, self.kernels))
+        noise = Noise(self.encoding_threads)
+        self.passes = aside(lambda: Passes(world, self.device, self.dtype, self.sampling_steps, self.kernels, noise))
         self.home = Home()
         self.notices = Notices()
         self.progress = Progress() if self.layout.shared else Progress(SPREAD_PATIENCE)
@@ -95,6 +97,7 @@ class Engine:
         """Ends the processes on other devices; stop the game loop first. What is still asked of the engine, it does
         on its own device. Closing twice is fine."""
         self._closing.close()
+        self.passes.noise.close()
 
     @property
     def lanes(self) -> int:

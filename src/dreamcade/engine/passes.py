@@ -15,7 +15,7 @@ from dreamcade.dynamics.extrapolation import curvature
 from dreamcade.engine.executors import Executor, choose_executor
 from dreamcade.engine.executors.prepared import prepared
 from dreamcade.engine.journal import Journal
-from dreamcade.engine.noise import tick_noise
+from dreamcade.engine.noise import Noise
 from dreamcade.engine.opening import Opening
 from dreamcade.engine.proposal import Dreamed, Proposal
 from dreamcade.engine.session import Session
@@ -32,9 +32,11 @@ class Passes:
     """Own copies of the world's modules on `device`, run by an executor. One pass at a time, but for `draw`."""
 
     def __init__(
-        self, world: World, device: torch.device, dtype: torch.dtype, sampling_steps: int, kernels: Kernels
-    ) -> None:
+        self, world: World, device: torch.device, dtype: torch.dtype, sampling_steps: int, kernels: Kernels,
+        noise: Noise | None = None,
+    ) -> None:  # fmt: skip
         self.device = device
+        self.noise = noise or Noise(threads=1)
         self.sampling_steps = sampling_steps
         self.codec = prepared(world.codec, device)
         self.dynamics = prepared(world.dynamics, device)
@@ -56,8 +58,7 @@ class Passes:
         watch = Stopwatch(self.device)
         shape = (self.sampling_steps, *self.dynamics.noise_shape)
         # Keyed by seed and tick: a batch makes the frames that each would make alone, a draft the one it stands for.
-        drawn = {key: tick_noise(*key, shape) for key in {(s.seed, s.tick + 1) for s, _ in asked}}
-        noise = torch.stack([drawn[s.seed, s.tick + 1] for s, _ in asked], dim=1)
+        noise = self.noise.draw([(s.seed, s.tick + 1) for s, _ in asked], shape)
         rows = self.slots.index([s.row for s, _ in asked])
         actions = torch.from_numpy(np.stack([action for _, action in asked]))
         context = self.dynamics.context(self.slots.state, rows, self._cast(actions))
