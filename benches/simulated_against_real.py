@@ -278,7 +278,7 @@ def service_of(engine: Engine, times: dict[str, Any], decoders: int, paced: bool
     return Service(
         engine.world.tick_rate, dynamics, decode, Measured({1: times["encode"]}), decoders=decoders,
         lanes=engine.lanes, encoding_threads=engine.encoding_threads,
-        telling=Modelled(Means(times["telling"])), paced=paced, speculation=engine.world.predictor is not None,
+        own_work=Modelled(Means(times["telling"])), paced=paced, speculation=engine.world.predictor is not None,
         blocks=engine.sampling_steps * len(engine.world.dynamics.transformer.blocks),
     )  # fmt: skip
 

@@ -34,14 +34,16 @@ def play(
     Example: dreamcade play racing --port 8800
     """
     # Imported here: `dreamcade --help` needs neither a web server nor PyTorch.
-    from dreamcade.core.device import resolve_device
     from dreamcade.kernels.names import Kernels
     from dreamcade.server.app import Limits
     from dreamcade.server.arcade import Arcade, load_stage
     from dreamcade.server.listen import address_of, bind, network_address, serve
 
     Kernels.named(kernels)
-    resolve_device(device)
+    if device not in ("auto", "cpu"):  # these are always there, and to look for others takes PyTorch
+        from dreamcade.core.device import resolve_device
+
+        resolve_device(device)
     spread, layout = spread_options(device, devices, plan) if devices or plan else (None, None)
     names = _worlds_to_play(world)
 

@@ -58,7 +58,7 @@ def test_every_input_is_answered_or_overtaken_and_no_frame_comes_before_its_inpu
     more = {"decoders": 1 if shared else decoders, "lanes": 1 if shared else decoders + 1}
     line = None if line_ms is None else Modelled(Means({1: line_ms / 1e3 or 1e-9}), 0.5)
     served = service(pass_ms, draw_ms, shared=shared, speculation=speculation, paced=paced, calm=calm,
-                     extrapolate=0.001, hand_over=0.0005, telling=constant(0.0002), line=line, **more)  # fmt: skip
+                     extrapolate=0.001, hand_over=0.0005, own_work=constant(0.0002), line=line, **more)  # fmt: skip
     losses = [Loss(1.0, 0)] if lost and replicas > 1 else []
     check(simulate(served, players, replicas, window=Window(1.5, 0.5, seed), losses=losses))
 

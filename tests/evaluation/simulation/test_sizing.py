@@ -101,7 +101,7 @@ def test_planner_and_simulator_agree_on_what_encoding_lets_a_gpu_carry() -> None
         assert one.bottleneck.endswith("encoding")
         service = pipelines(WORLD, [one], devices)[0].service
         assert service.encoding_threads == max(1, cores - 2)
-        quiet = dataclasses.replace(service, telling=NOTHING, speculation=False)
+        quiet = dataclasses.replace(service, own_work=NOTHING, speculation=False)
         simulated = Trials(quiet, Audience(), WINDOW).most(Objective())
         assert 0.75 * one.carries <= simulated <= 1.05 * one.carries
 

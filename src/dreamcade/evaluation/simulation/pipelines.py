@@ -16,15 +16,18 @@ from dreamcade.cluster.planner import plan, predict
 from dreamcade.cluster.rates import rates_of
 from dreamcade.cluster.workload import Workload
 from dreamcade.core.errors import BadInputError
+from dreamcade.engine.noise import MANY
 from dreamcade.evaluation.simulation.durations import Durations, Means, Modelled, constant
 from dreamcade.evaluation.simulation.hands import Habits
 from dreamcade.evaluation.simulation.service import Service
 
 SPREAD = 0.1
 """Of the planner's times about their means, where nothing was measured (assumed)."""
-TELLING = {1: 0.4e-3, 8: 0.65e-3, 64: 1.7e-3, 256: 4.4e-3, 1000: 17e-3}
-"""Seconds for which the predictor of so many players' next actions keeps the loop, in hearing of a tick and in naming
-them (`benches/many_players.py racing`, one core of an AMD EPYC that others used too)."""
+LOOP = {1: 0.4e-3, 8: 0.65e-3, 64: 1.7e-3, 256: 4.4e-3, 1000: 17e-3}
+"""Seconds for which so many players keep the loop's own thread in a tick, beside its passes: the predictor, which hears
+it and names next actions, and the keeping of books (`benches/many_players.py racing`, one core of an AMD EPYC)."""
+DRAWING_NOISE, HANDING_NOISE = 72e-6, 25e-6
+"""Seconds for a player's noise: what any core can do, and what the loop's thread does itself (the same bench)."""
 SKIP_SHARE = 0.15
 """What an extrapolated frame takes, of a pass (docs/latency.md: 0.08 to 0.22)."""
 BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
@@ -108,13 +111,14 @@ def pipeline_of(
     drawing = Means({batch: found.decoder_ms / 1e3 for batch, found in single.items()})
     rate = workload.tick_rate
     kept = max(0.05, 1 - habits.changes / rate)
+    threads = pipeline_threads(dit[0].kind, layout.pipeline_devices)
     service = Service(
         rate, Modelled(passes, stages.spread), Modelled(drawing, stages.spread),
         constant(rates_of(dit[0].kind, workload, calibration).encode),
         decoders=layout.decoder_devices if round_robin else 1,
         lanes=1 if layout.shared else 1 + (layout.decoder_devices if round_robin else 1),
-        encoding_threads=pipeline_threads(dit[0].kind, layout.pipeline_devices),
-        hand_over=whole[1].hand_over_ms / 1e3, telling=Modelled(Means(TELLING)), extrapolate=SKIP_SHARE * passes(1),
+        encoding_threads=threads,
+        hand_over=whole[1].hand_over_ms / 1e3, own_work=own_work(threads), extrapolate=SKIP_SHARE * passes(1),
         calm=min(1.0, workload.skip / kept), most_skips=10, shared=layout.shared, speculation=stages.speculation,
         line=stages.line, devices=layout.devices,
     )  # fmt: skip
@@ -123,6 +127,12 @@ def pipeline_of(
         for name, count in kinds.items():
             counts[name] = counts.get(name, 0) + count
     return Pipeline(layout, counts, service, max(whole), whole[1])
+
+
+def own_work(threads: int) -> Durations:
+    """Of the loop's thread for a tick of so many players, whose noise `threads` draw where players are many."""
+    noise = {players: HANDING_NOISE + DRAWING_NOISE / (threads if players >= MANY else 1) for players in LOOP}
+    return Modelled(Means({players: seconds + players * noise[players] for players, seconds in LOOP.items()}))
 
 
 def _fitting(

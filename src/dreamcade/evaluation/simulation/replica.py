@@ -265,10 +265,10 @@ class Replica:
                 self._drawer.forget_drafts(take.play)
                 self._drawer.offer(take.play, job)
         self._drawer.go_on()
-        self._tell(now + (self.service.telling.draw(len(there), self._random) if there else 0.0))
+        self._work(now + (self.service.own_work.draw(len(there), self._random) if there else 0.0))
 
-    def _tell(self, until: float) -> None:
-        """The predictor hears what was taken; without a clock the loop then waits until all is being drawn."""
+    def _work(self, until: float) -> None:
+        """The loop's own work for a tick; without a clock it then waits until all is being drawn."""
         run = self._busy = Pass(self._agenda.now, until, {})
         if not self.schedule.paced and self._drawer.is_full:
             self._drawer.has_room = lambda: self._free(run)

@@ -17,12 +17,12 @@ class Service:
 
     `dynamics`: a pass over a batch, on all devices of the layout's dynamics. `decode`: a batch on one of the
     `decoders` (strips of a frame on several devices are a single, quicker one); `encode`: a picture, behind its
-    decoding; of a batch `encoding_threads` at once, with 1 one after the other. `lanes`: batches on their way at once,
-    as `Executor.lanes`. `hand_over`: to a decoder. `telling`: what the loop does for all plays of a tick after their
-    frames are on their way (the predictor). `extrapolate`: a frame without a pass; `calm`: the share of ticks with an
-    unchanged action that may be extrapolated, at most `most_skips` in a row. `blocks`: how often a pass over drafts
-    asks whether it may go on. `shared`: one device does both stages, one at a time, as they come. `line`: one way over
-    the network, if it counts.
+    decoding; of a batch `encoding_threads` at once, with 1 one after the other. `lanes`: batches on their way at
+    once, as `Executor.lanes`. `hand_over`: to a decoder. `own_work`: what the loop's thread does for all plays of a
+    tick beside the pass, after which it is counted here (the predictor, noise, books). `extrapolate`: a frame
+    without a pass; `calm`: the share of ticks with an unchanged action that may be extrapolated, at most
+    `most_skips` in a row. `blocks`: how often a pass over drafts asks whether it may go on. `shared`: one device
+    does both stages, one at a time, as they come. `line`: one way over the network, if it counts.
     """
 
     tick_rate: float
@@ -33,7 +33,7 @@ class Service:
     lanes: int = 1
     encoding_threads: int = 1
     hand_over: float = 0.0
-    telling: Durations = NOTHING
+    own_work: Durations = NOTHING
     extrapolate: float = 0.0
     calm: float = 0.0
     most_skips: int = 2
@@ -63,4 +63,4 @@ def busy_of(service: Service, sessions: int) -> float:
     lane = (drawing + rounds * encode) / service.lanes
     encoding = sessions * encode / service.encoding_threads if min(sessions, service.encoding_threads) > 1 else 0.0
     stages = [passes + drawing] if service.shared else [passes, drawing]
-    return max(*stages, lane, encoding, passes + service.telling.mean(sessions)) * service.tick_rate
+    return max(*stages, lane, encoding, passes + service.own_work.mean(sessions)) * service.tick_rate
