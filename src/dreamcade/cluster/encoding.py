@@ -8,9 +8,11 @@ PER_PIXEL = 0.8e-3 / (720 * 480)
 """Seconds of a JPEG on one core, as measured (docs/latency.md: 0.8 ms at 720×480)."""
 COMPUTING = 2
 """Cores that are left to the game loop and to whatever hands work to a GPU."""
+LOCKED = 60e-6
+"""Seconds for which a picture keeps Python's lock: handed over 30 µs, as measured; given to its player as long again
+(assumed)."""
 MOST = 16
-"""Threads that encode for one pipeline. Handing a picture over keeps Python's lock for some 30 µs as measured, giving
-it to its player as long again (assumed): with 0.8 ms each, more of them would only wait for it."""
+"""Threads that encode for one pipeline: with 0.8 ms each, more of them would only wait for Python's lock."""
 
 
 def encoding_threads(cores: float) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dreamcade.cluster.calibration import Calibration
 from dreamcade.cluster.devices import DeviceGroup, DeviceKind
-from dreamcade.cluster.encoding import pipeline_threads
+from dreamcade.cluster.encoding import LOCKED, pipeline_threads
 from dreamcade.cluster.layout import Decoding, Layout
 from dreamcade.cluster.plan import Plan
 from dreamcade.cluster.planner import plan, predict
@@ -23,10 +23,10 @@ from dreamcade.evaluation.simulation.service import Service
 
 SPREAD = 0.1
 """Of the planner's times about their means, where nothing was measured (assumed)."""
-LOOP = {1: 0.4e-3, 8: 0.65e-3, 64: 1.7e-3, 256: 4.4e-3, 1000: 17e-3}
+LOOP = {1: 0.6e-3, 8: 1.1e-3, 64: 4.5e-3, 256: 16e-3, 1000: 65e-3}
 """Seconds for which so many players keep the loop's own thread in a tick, beside its passes: the predictor, which hears
 it and names next actions, and the keeping of books (`benches/many_players.py racing`, one core of an AMD EPYC)."""
-DRAWING_NOISE, HANDING_NOISE = 72e-6, 25e-6
+DRAWING_NOISE, HANDING_NOISE = 72e-6, 28e-6
 """Seconds for a player's noise: what any core can do, and what the loop's thread does itself (the same bench)."""
 SKIP_SHARE = 0.15
 """What an extrapolated frame takes, of a pass (docs/latency.md: 0.08 to 0.22)."""
@@ -130,9 +130,11 @@ def pipeline_of(
 
 
 def own_work(threads: int) -> Durations:
-    """Of the loop's thread for a tick of so many players, whose noise `threads` draw where players are many."""
+    """Of the loop's thread for a tick of so many players, whose noise `threads` draw where players are many; with what
+    it waits for others that hold Python's lock meanwhile."""
     noise = {players: HANDING_NOISE + DRAWING_NOISE / (threads if players >= MANY else 1) for players in LOOP}
-    return Modelled(Means({players: seconds + players * noise[players] for players, seconds in LOOP.items()}))
+    locked = LOCKED if threads > 1 else 0.0
+    return Modelled(Means({n: seconds + n * (noise[n] + locked) for n, seconds in LOOP.items()}))
 
 
 def _fitting(
