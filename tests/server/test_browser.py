@@ -108,6 +108,12 @@ class Page:
         self.wait("window.dreamcade?.state === 'playing' && dreamcade.stats.frames > 5", 60)
         return self
 
+    def hide(self) -> None:
+        """As if another tab were looked at; play pauses."""
+        self.value("""Object.defineProperty(document, 'hidden', {value: true, configurable: true}),
+                      document.dispatchEvent(new Event('visibilitychange'))""")
+        assert self.value("dreamcade.state") == "paused"
+
     def picture(self) -> np.ndarray:
         """What is on the canvas: float32 `[H, W, 3]`."""
         url = self.value("document.getElementById('screen').toDataURL('image/jpeg', 0.95)")
@@ -350,9 +356,7 @@ def test_a_page_opened_in_the_background_waits(serve: Serve, context: Any, toy: 
 def test_a_paused_or_hidden_page_costs_nothing(serve: Serve, context: Any, toy: str) -> None:
     server = serve(toy, free_port()).wait_until_awake()
     page = Page(context, server.address + "/#/toy/left").wait_for_play()
-    page.value("""Object.defineProperty(document, 'hidden', {value: true, configurable: true}),
-                  document.dispatchEvent(new Event('visibilitychange'))""")
-    assert page.value("dreamcade.state") == "paused"
+    page.hide()
     time.sleep(0.3)
     tick = page.value("dreamcade.stats.tick")
     spent = cpu_seconds(server.process.pid)
@@ -414,9 +418,7 @@ def test_the_gallery_shows_the_start_that_was_left(serve: Serve, context: Any, t
 def test_who_comes_back_to_a_hidden_page_goes_on_with_enter(serve: Serve, context: Any, toy: str) -> None:
     server = serve(toy, free_port()).wait_until_awake()
     page = Page(context, server.address + "/#/toy/left").wait_for_play()
-    page.value("""Object.defineProperty(document, 'hidden', {value: true, configurable: true}),
-                  document.dispatchEvent(new Event('visibilitychange'))""")
-    assert page.value("dreamcade.state") == "paused"
+    page.hide()
     page.value("delete document.hidden, document.dispatchEvent(new Event('visibilitychange'))")
     page.keyboard.press("Enter")
     page.wait("dreamcade.state === 'playing'")

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as Waits
 from itertools import pairwise
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 
+from dreamcade.core.errors import GameError
 from dreamcade.games.doom.game import CONTROLS, TICS_PER_TICK, TURN_SPEED, DoomGame
 from dreamcade.games.drivers.patrolling import PatrolDriver
 from dreamcade.games.recorder import play
@@ -102,3 +107,22 @@ def test_it_leaves_nothing_where_it_is_started(tmp_path: Path, monkeypatch: pyte
     game.reset(0)
     game.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_engines_start_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    DoomGame("vizdoom:freedoom2/map01", (48, 32)).close()
+    (lock,) = tmp_path.glob("dreamcade-doom-*.lock")
+    with ThreadPoolExecutor(1) as pool:
+        with filelock.FileLock(lock):
+            starting = pool.submit(DoomGame, "vizdoom:freedoom2/map01", (48, 32))
+            with pytest.raises(Waits):
+                starting.result(1.0)
+        starting.result(30).close()
+
+
+def test_where_nobody_can_take_turns_the_game_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none" / "there"))
+    (tmp_path / "none").write_text("not a folder")
+    with pytest.raises(GameError, match=r"start one by one, and .*\.lock cannot be locked"):
+        DoomGame("vizdoom:freedoom2/map01", (48, 32))

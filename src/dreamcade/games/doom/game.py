@@ -232,15 +232,19 @@ def _one_start_at_a_time() -> Iterator[None]:
     import filelock
 
     folder = Path("_vizdoom")
-    user = getattr(os, "getuid", int)()
-    with filelock.FileLock(Path(tempfile.gettempdir()) / f"dreamcade-doom-{user}.lock"):
-        there = folder.exists()
-        try:
-            yield
-        finally:
-            if not there:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
+    lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"dreamcade-doom-{getattr(os, 'getuid', int)()}.lock")
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise GameError(f"Doom's engines start one by one, and {lock.lock_file} cannot be locked ({error})") from error
+    there = folder.exists()
+    try:
+        yield
+    finally:
+        if not there:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        lock.release()
 
 
 def _resolution(vizdoom: Any, size: tuple[int, int]) -> Any:
